@@ -1,0 +1,113 @@
+/* Operators: what one call costs (work), and how long a kernel takes for it.
+ *
+ * An operator call is a type and an array of doubles, one per parameter of
+ * the CONTRACT's ops schema (`m=1 n=4096 k=4096 dtype=bf16`); dtype parameters
+ * hold an enum rl_dtype.  So parsing, printing, calibrating and validating are
+ * the same code for every operator, and evaluating one allocates nothing.
+ *
+ * work() counts and knows no device.  time() is the kernel model: physics of
+ * the device (struct rl_machine) and a few coefficients of the kernel entry.
+ * To add an operator: one op_x.c with one rl_op_type, one row in op_list.
+ */
+#ifndef RL_OP_H
+#define RL_OP_H
+
+#include "dtype.h"
+#include "rooflint.h"
+
+enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 24 };
+
+enum rl_param_kind {
+    RL_P_NUM,     /* a count; ≥ 1 unless min says 0 */
+    RL_P_DTYPE,   /* an enum rl_dtype */
+    RL_P_ROUTING, /* "balanced" = 0, "power_law_A" = A */
+};
+
+struct rl_param {
+    const char *name;
+    enum rl_param_kind kind;
+    double min;      /* smallest value allowed */
+    double fallback; /* used when the parameter is not given; NaN: required */
+};
+
+/* What one call does, on any device. */
+struct rl_work {
+    enum rl_unit unit;  /* of flop */
+    double flop;        /* matrix FLOP (FMA = 2), algorithmic */
+    double vector_flop; /* element-wise FLOP on FP32 vector units */
+    double sfu;         /* exp, rsqrt, log … evaluations */
+    /* compulsory DRAM bytes by kind; `rl_work_bytes` adds them */
+    double weight_bytes, act_bytes, cache_bytes;
+    double l2_bytes;   /* re-reads and intermediates that L2 may serve */
+    double parallel;   /* independent thread blocks (or rows) available */
+    double serial;     /* dependent steps one after another; 0: none */
+    double launches;   /* kernels of a fused implementation */
+    double link_bytes; /* sent by each rank */
+};
+double rl_work_bytes(const struct rl_work *w);
+
+/* A device as kernel formulas see it; made by rl_machine_init (time.c). */
+struct rl_machine {
+    double sm; /* SMs (cores of a CPU) */
+    double clock_hz;
+    double peak[RL_NUNITS];      /* FLOP/s of the sheet, after fall-back; > 0 */
+    double rate[RL_NUNITS];      /* sustained FLOP/s */
+    double dram_peak, dram;      /* bytes/s: sheet, sustained */
+    double l2_bw, l2_bytes;      /* bytes/s, bytes */
+    double sfu;                  /* exp/s */
+    double gap_s;                /* kernel-to-kernel gap of this runtime */
+    double link, link_latency_s; /* bytes/s one direction; s */
+    double gpus;                 /* ranks in the tensor-parallel group */
+    int cc;                      /* 80, 86, 87, 89, 90, 100, 120; 0: not NVIDIA */
+    int is_cpu;
+};
+
+enum rl_coef_kind {
+    RL_C_LOG, /* positive, fitted as its logarithm */
+    RL_C_LINEAR,
+    RL_C_CHOICE, /* 0, 1, …, max: a variant of the kernel; calibrate tries all */
+};
+
+/* One coefficient of a kernel model: dimensionless, or in µs, so that it can
+ * carry over to another device. */
+struct rl_coef {
+    const char *name, *unit;
+    enum rl_coef_kind kind;
+    double prior, min, max;
+    double prior_sd; /* spread between devices, of the logarithm (or value) */
+    const char *meaning;
+};
+
+struct rl_op_type {
+    const char *name; /* as in the ops schema */
+    const char *ref;  /* where the counting comes from */
+    enum rl_class cls;
+    struct rl_param param[RL_MAXPARAMS + 1]; /* ends with name NULL */
+    /* 0, or -1 when the parameters contradict each other */
+    int (*check)(const double *p, struct rl_error *err); /* may be NULL */
+    void (*work)(const double *p, struct rl_work *w);    /* *w is zeroed */
+    /* kernel model; NULL coef: the generic roofline of time.c is used */
+    const struct rl_coef *coef; /* ends with name NULL */
+    /* Seconds of one call.  part: NULL, or the seconds each bound would take
+     * alone (the largest names what binds). */
+    double (*time)(const double *p, const struct rl_machine *m, const double *c,
+                   double part[RL_NBOUNDS]);
+    /* the group left out together in cross-validation: bit set of parameter
+     * indices (GEMM: n and k; attention: the head shape …) */
+    unsigned shape_params;
+    double log_sd; /* spread of the prior: standard deviation of log error */
+};
+
+extern const struct rl_op_type *const rl_op_types[]; /* ends with NULL */
+const struct rl_op_type *rl_op_find(const char *name);
+int rl_op_param(const struct rl_op_type *op, const char *name); /* -1: none */
+int rl_op_ncoefs(const struct rl_op_type *op);
+
+/* "m=1 n=2 …" into p[RL_MAXPARAMS]; errors name the parameter. */
+int rl_op_parse(const struct rl_op_type *op, const char *params, double *p,
+                struct rl_error *err);
+/* The inverse, canonical order. */
+const char *rl_op_format(const struct rl_op_type *op, const double *p, char *buf,
+                         size_t size);
+
+#endif

@@ -1,0 +1,41 @@
+/* Work x hardware -> seconds, with an interval. */
+#ifndef RL_TIME_H
+#define RL_TIME_H
+
+#include "device.h"
+#include "kernel.h"
+#include "op.h"
+#include "runtime.h"
+
+/* Flattens a device for kernel formulas; r may be NULL (graph launches). */
+void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
+                     const struct rl_runtime *r, int tp);
+
+/* The coefficients to use for an operator, and how far they were fetched. */
+enum rl_trust {
+    RL_TRUST_ENTRY,  /* this device, runtime, implementation and dtype */
+    RL_TRUST_SISTER, /* this device, another dtype or runtime version */
+    RL_TRUST_ARCH,   /* same implementation on the nearest architecture */
+    RL_TRUST_PRIOR,  /* the operator's prior */
+};
+struct rl_choice {
+    const struct rl_kernel *kernel; /* NULL: the prior */
+    enum rl_trust trust;
+    double coef[RL_MAXCOEFS];
+    double log_lo, log_hi; /* 5 % and 95 % of the log error expected */
+};
+/* impl NULL: the runtime's default on this device. */
+void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
+               const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
+               enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out);
+
+/* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
+ * model get the generic roofline: the maximum over units and memory levels. */
+double rl_op_seconds(const struct rl_op_type *op, const double *p,
+                     const struct rl_machine *m, const struct rl_choice *c,
+                     double part[RL_NBOUNDS]);
+/* The same at the sheet's peaks: max(flop / peak, bytes / DRAM peak). */
+double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
+                            const struct rl_machine *m);
+
+#endif

@@ -1,0 +1,68 @@
+/* A device as hwdb/devices/<id>.csv describes it: ceilings, each with its
+ * unit, kind, interval and source.  SI throughout. */
+#ifndef RL_DEVICE_H
+#define RL_DEVICE_H
+
+#include "dtype.h"
+#include "rooflint.h"
+
+enum rl_kind {
+    RL_KIND_NONE,  /* absent */
+    RL_KIND_PRIOR, /* a ratio learnt on other devices × this one's sheet */
+    RL_KIND_DATASHEET,
+    RL_KIND_DERIVED,   /* computed from other rows of the file */
+    RL_KIND_BURST,     /* measured, short */
+    RL_KIND_SUSTAINED, /* measured, steady state */
+};
+
+/* A ceiling: value with its 90 % interval (lo = hi = v where exact). */
+struct rl_value {
+    double v, lo, hi;
+    enum rl_kind kind;
+    const char *source; /* owned by the device */
+};
+
+struct rl_device {
+    char *id, *name, *vendor, *arch, *file;
+    char *compute_capability; /* "8.9", "gfx942", "cpu", "metal" */
+    char *mem_type, *link_type, *pcie;
+    int year;
+    int is_cpu, unified_memory;
+    double sm_count;  /* SMs, CUs, Xe cores, GPU cores, CPU cores */
+    double boost_hz;  /* vector clock of the sheet */
+    double tensor_hz; /* clock that the tensor figures assume */
+    double max_hz;    /* highest clock the part reaches */
+    double mem_bytes, l2_bytes, smem_bytes_per_sm;
+    double tdp_w, price_usd; /* 0: unknown */
+
+    /* The sheet's peaks ("speed of light") … */
+    struct rl_value dram_peak;       /* bytes/s */
+    struct rl_value peak[RL_NUNITS]; /* FLOP/s; kind NONE: no such unit */
+    /* … and what a good kernel sustains: measured where known, else the
+     * architecture's median fraction with a wide interval. */
+    struct rl_value dram;
+    struct rl_value rate[RL_NUNITS];
+    struct rl_value l2;              /* bytes/s, all SMs */
+    struct rl_value sfu;             /* exp/s */
+    struct rl_value launch_stream_s; /* back-to-back kernel gap, stream */
+    struct rl_value launch_graph_s;  /* the same inside a graph */
+    struct rl_value host_launch_s;   /* host time of one eager launch */
+    struct rl_value link;            /* bytes/s to peers, one direction */
+    struct rl_value pcie_bw;         /* bytes/s to the host, one direction */
+    struct rl_value idle_w, busy_w;  /* power: idle; full memory load */
+};
+
+/* rl_device_load (rooflint.h) takes ids and the short aliases of the CONTRACT;
+ * this one takes a file. */
+struct rl_device *rl_device_load_file(const char *path, struct rl_error *err);
+int rl_device_list(const char *data, char ***ids, int *n, struct rl_error *err);
+
+/* The unit that really runs a dtype's arithmetic on this device: fp8 on an
+ * A100 runs as bf16, bf16 on a V100 as fp16 or fp32.  Never fails: RL_FP32 is
+ * always there. */
+enum rl_unit rl_device_unit(const struct rl_device *d, enum rl_unit wanted);
+
+/* Every rule of `hw check` on one file: 0, or -1 with the first finding. */
+int rl_device_check(const char *path, struct rl_error *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* A model: its config, the graph its family built, what the zoo index and a
+ * GGUF header add. */
+#ifndef RL_MODEL_H
+#define RL_MODEL_H
+
+#include "graph.h"
+#include "modelcfg.h"
+
+struct rl_model {
+    char *id, *hf_id, *source; /* id: zoo id or the path given */
+    char *model_type;
+    struct rl_cfg cfg;
+    struct rl_graph graph;
+    double published; /* stored parameters somebody published; 0: none */
+    /* from a GGUF header: exact bytes per weight class and file dtype; 0: none */
+    double gguf_bytes[RL_NWCLASSES];
+    enum rl_dtype gguf_dtype;
+    double gguf_file_bytes; /* tensor data in the file */
+};
+
+int rl_model_list(const char *data, char ***ids, int *n, struct rl_error *err);
+
+#endif

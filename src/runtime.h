@@ -1,0 +1,24 @@
+/* A software stack as data: hwdb/runtimes/<id>.csv, rows key,value,unit,source.
+ * The keys are listed, with meaning and unit, in hwdb/runtimes/README.md. */
+#ifndef RL_RUNTIME_H
+#define RL_RUNTIME_H
+
+#include "device.h"
+#include "rooflint.h"
+
+struct rl_runtime {
+    char *id;   /* vllm */
+    char *name; /* as asked: vllm-0.24.0 */
+    char *file;
+    bool is_default; /* nobody asked for it */
+    int nrows;
+    char **key, **value, **source;
+};
+
+/* A number by key, or fallback when the runtime does not say. */
+double rl_runtime_num(const struct rl_runtime *r, const char *key, double fallback);
+const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
+                           const char *fallback);
+int rl_runtime_list(const char *data, char ***ids, int *n, struct rl_error *err);
+
+#endif
