@@ -1,0 +1,1 @@
+# Measuring programs; `make cuda` builds the GPU part where nvcc was found.
