@@ -18,10 +18,14 @@
 enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 24 };
 
 enum rl_param_kind {
-    RL_P_NUM,     /* a count; ≥ 1 unless min says 0 */
-    RL_P_DTYPE,   /* an enum rl_dtype */
+    RL_P_NUM,     /* a whole number; ≥ 1 unless min says 0 */
+    RL_P_DTYPE,   /* an enum rl_dtype; min RL_DT_NONE: "none" is allowed */
     RL_P_ROUTING, /* "balanced" = 0, "power_law_A" = A */
+    RL_P_REAL,    /* a number ≥ min, fractions allowed */
 };
+
+/* A fallback: what the parameter before this one holds. */
+#define RL_AS_BEFORE (-1.0)
 
 struct rl_param {
     const char *name;
@@ -103,7 +107,14 @@ const struct rl_op_type *rl_op_find(const char *name);
 int rl_op_param(const struct rl_op_type *op, const char *name); /* -1: none */
 int rl_op_ncoefs(const struct rl_op_type *op);
 
-/* "m=1 n=2 …" into p[RL_MAXPARAMS]; errors name the parameter. */
+/* p[RL_MAXPARAMS] with every fallback in place, NaN where one is required;
+ * rl_op_finish resolves RL_AS_BEFORE after the rest is filled in. */
+void rl_op_defaults(const struct rl_op_type *op, double *p);
+void rl_op_finish(const struct rl_op_type *op, double *p);
+/* Ranges of every parameter, then op->check. */
+int rl_op_check(const struct rl_op_type *op, const double *p, struct rl_error *err);
+
+/* "m=1 n=2 …" into p[RL_MAXPARAMS], checked; errors name the parameter. */
 int rl_op_parse(const struct rl_op_type *op, const char *params, double *p,
                 struct rl_error *err);
 /* The inverse, canonical order. */
