@@ -64,6 +64,10 @@ struct rl_machine {
     double gpus;                 /* ranks in the tensor-parallel group */
     int cc;                      /* 80, 86, 87, 89, 90, 100, 120; 0: not NVIDIA */
     int is_cpu;
+    /* 1: operands of the previous identical call may still lie in L2, as in the
+     * replayed benchmarks behind the ops files; 0: weights and caches come from
+     * DRAM, as in a model's forward pass.  rl_machine_init sets 1. */
+    double warm;
 };
 
 enum rl_coef_kind {

@@ -24,7 +24,12 @@ struct rl_choice {
     double coef[RL_MAXCOEFS];
     double log_lo, log_hi; /* 5 % and 95 % of the log error expected */
 };
-/* impl NULL: the runtime's default on this device. */
+/* The dtype pair that an operator's entries are kept under: its `dtype`, and
+ * its `kv_dtype` or `state_dtype` (RL_DT_NONE when it has no such parameter). */
+void rl_op_dtypes(const struct rl_op_type *op, const double *p, enum rl_dtype *dtype,
+                  enum rl_dtype *kv_dtype);
+
+/* impl NULL: the runtime's default on this device.  r NULL: any runtime. */
 void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
                const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
                enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out);
@@ -34,6 +39,8 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
 double rl_op_seconds(const struct rl_op_type *op, const double *p,
                      const struct rl_machine *m, const struct rl_choice *c,
                      double part[RL_NBOUNDS]);
+/* Which of the parts binds: the largest. */
+enum rl_bound rl_part_bound(const double part[RL_NBOUNDS]);
 /* The same at the sheet's peaks: max(flop / peak, bytes / DRAM peak). */
 double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
                             const struct rl_machine *m);

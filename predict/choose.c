@@ -1,0 +1,191 @@
+/* Which coefficients a kernel model gets: the fall-back from the kernel's own
+ * entry to a sister on the same device, to the same implementation on the
+ * nearest architecture, to the operator's prior.
+ *
+ * Every candidate entry has a distance from what was asked; the nearest wins,
+ * and the interval widens with the distance.  Coefficients are dimensionless
+ * or in µs, so that carrying one over to another device rescales it with that
+ * device's ceilings.
+ */
+#include "time.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Distances.  A step up the list always outweighs all below it. */
+static const double D_VERSION = 1, D_RUNTIME = 20, D_IMPL = 30, D_KV = 4, D_DTYPE = 60,
+                    D_DEVICE = 100, D_ARCH = 40;
+/* Beyond this the prior is the better guess. */
+static const double D_MAX = 1000;
+
+/* Log standard deviation that a step adds to the entry's own residual. */
+static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.12,
+                    SD_PER_ARCH = 0.10, SD_MAX = 1.0;
+static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
+
+/* Where an architecture stands: generation of the tensor core, and whether it
+ * is the HBM part of its generation or the GDDR/LPDDR part (mma.sync, small
+ * DRAM bandwidth against a large L2). */
+struct place {
+    int cc;
+    double generation;
+    int hbm;
+};
+static const struct place places[] = {
+    {70, 0, 1}, {75, 0.5, 0}, {80, 1.5, 1}, {86, 1.7, 0},  {87, 1.7, 0}, {89, 2, 0},
+    {90, 3, 1}, {100, 4, 1},  {103, 4, 1},  {110, 3.5, 0}, {120, 3, 0},  {121, 3, 0},
+};
+
+static const struct place *place_of(int cc)
+{
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (places[i].cc == cc)
+            return &places[i];
+    return NULL;
+}
+
+/* ∞ where nothing of one can be said of the other. */
+static double arch_distance(int a, int b)
+{
+    if (a == b)
+        return 0;
+    const struct place *pa = place_of(a), *pb = place_of(b);
+    if (!pa || !pb)
+        return INFINITY;
+    return fabs(pa->generation - pb->generation) + (pa->hbm != pb->hbm ? 1 : 0);
+}
+
+static int capability(const char *text)
+{
+    return text && strchr(text, '.') ? (int)lround(atof(text) * 10) : 0;
+}
+
+/* Length of "vllm" in "vllm-0.24.0"; ids themselves hold dashes. */
+static size_t id_length(const char *name)
+{
+    for (const char *s = name; *s; s++)
+        if (*s == '-' && s[1] >= '0' && s[1] <= '9')
+            return (size_t)(s - name);
+    return strlen(name);
+}
+
+static bool same_id(const char *a, const char *b)
+{
+    size_t n = id_length(a);
+    return n == id_length(b) && !strncmp(a, b, n);
+}
+
+/* Stacks that call the same libraries (cuBLAS, flash-attention, Triton), so
+ * that one's entry says something of another's kernel. */
+static bool is_torch_stack(const char *name)
+{
+    static const char *const ids[] = {"vllm",     "sglang",          "trtllm",
+                                      "hf-eager", "mamba-ssm-eager", "pytorch-cudagraph"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (same_id(name, ids[i]))
+            return true;
+    return false;
+}
+
+static double runtime_distance(const struct rl_kernel *k, const struct rl_runtime *r)
+{
+    if (!r || k->op->cls == RL_CLS_COMM) /* every stack calls the same NCCL */
+        return 0;
+    if (!strcmp(k->runtime, r->name))
+        return 0;
+    if (same_id(k->runtime, r->name))
+        return r->name[id_length(r->name)] ? D_VERSION : 0;
+    if (!is_torch_stack(k->runtime) || !is_torch_stack(r->name))
+        return INFINITY;
+    return same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1;
+}
+
+static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
+                             enum rl_dtype kv)
+{
+    double dist = k->kv_dtype == kv ? 0 : D_KV;
+    if (k->dtype == dt)
+        return dist;
+    const struct rl_dtype_info *a = rl_dtype(k->dtype), *b = rl_dtype(dt);
+    if (a->weight_only == b->weight_only && a->unit == b->unit)
+        return dist + D_DTYPE / 4; /* bf16 and fp16, fp8 and block fp8 */
+    return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
+}
+
+static double distance(const struct rl_kernel *k, const struct rl_device *d,
+                       const struct rl_runtime *r, const char *impl, enum rl_dtype dt,
+                       enum rl_dtype kv)
+{
+    double dist = runtime_distance(k, r) + dtype_distance(k, dt, kv);
+    if (impl && strcmp(impl, k->impl))
+        dist += D_IMPL;
+    if (strcmp(k->device, d->id)) {
+        int cc = d->compute_capability ? capability(d->compute_capability) : 0;
+        dist += D_DEVICE + D_ARCH * arch_distance(capability(k->arch), cc);
+    }
+    return dist;
+}
+
+static void use_prior(const struct rl_op_type *op, struct rl_choice *out)
+{
+    out->kernel = NULL;
+    out->trust = RL_TRUST_PRIOR;
+    for (int i = 0; op->coef && op->coef[i].name; i++)
+        out->coef[i] = op->coef[i].prior;
+    out->log_lo = -Z90 * op->log_sd;
+    out->log_hi = Z90 * op->log_sd;
+}
+
+/* Widens the entry's own residual quantiles by the step's spread. */
+static void widen(struct rl_choice *out, double sd)
+{
+    double w = Z90 * fmin(sd, SD_MAX);
+    out->log_lo = -sqrt(out->log_lo * out->log_lo + w * w);
+    out->log_hi = sqrt(out->log_hi * out->log_hi + w * w);
+}
+
+static void use_entry(const struct rl_kernel *k, double dist, const struct rl_device *d,
+                      struct rl_choice *out)
+{
+    out->kernel = k;
+    memcpy(out->coef, k->coef, sizeof out->coef);
+    out->log_lo = k->lo;
+    out->log_hi = k->hi;
+    bool here = !strcmp(k->device, d->id);
+    out->trust =
+        !here ? RL_TRUST_ARCH : (dist < D_VERSION ? RL_TRUST_ENTRY : RL_TRUST_SISTER);
+    if (here && dist >= D_VERSION)
+        widen(out, dist < D_RUNTIME ? SD_SISTER : SD_RUNTIME);
+    if (!here)
+        widen(out, SD_DEVICE + SD_PER_ARCH * (dist - D_DEVICE) / D_ARCH);
+}
+
+void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
+               const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
+               enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out)
+{
+    memset(out, 0, sizeof *out);
+    use_prior(op, out);
+    if (!impl && r) {
+        char key[64];
+        snprintf(key, sizeof key, "impl.%s", op->name);
+        impl = rl_runtime_str(r, key, NULL);
+    }
+    const struct rl_kernel *best = NULL;
+    double best_dist = D_MAX;
+    for (int i = 0; i < rl_kernel_db_count(db); i++) {
+        const struct rl_kernel *k = rl_kernel_db_at(db, i);
+        if (k->op != op)
+            continue;
+        double dist = distance(k, d, r, impl, dtype, kv_dtype);
+        /* among equals the one with most rows is the stack's usual kernel */
+        if (dist < best_dist || (best && dist <= best_dist && k->n > best->n)) {
+            best = k;
+            best_dist = dist;
+        }
+    }
+    if (best)
+        use_entry(best, best_dist, d, out);
+}
