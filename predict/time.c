@@ -24,11 +24,6 @@ static const double L2_SHARE = 0.5;
  * this a kernel is bound by latency, not by bandwidth (Little's law). */
 static const double BLOCKS_PER_SM_FULL = 2;
 
-double rl_work_bytes(const struct rl_work *w)
-{
-    return w->weight_bytes + w->act_bytes + w->cache_bytes;
-}
-
 static double value_or(const struct rl_value *v, double fallback)
 {
     return v->kind != RL_KIND_NONE && v->v > 0 ? v->v : fallback;
@@ -67,7 +62,7 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
     m->l2_bw = value_or(&d->l2, PRIOR_L2_PER_SM * m->sm * m->clock_hz);
     m->sfu = value_or(&d->sfu, PRIOR_SFU_PER_SM * m->sm * m->clock_hz);
     m->gap_s = value_or(&d->launch_graph_s, d->is_cpu ? 1e-6 : 1.3e-6);
-    if (r && rl_runtime_num(r, "cuda_graph", 1) < 0.5)
+    if (r && rl_runtime_num(r, "graph", 1) < 0.5)
         m->gap_s = value_or(&d->launch_stream_s, 2 * m->gap_s);
     m->link = value_or(&d->link, value_or(&d->pcie_bw, 2.5e10));
     m->link_latency_s = 5e-6; /* one NCCL hop and its launch, PCIe or NVLink */

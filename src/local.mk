@@ -4,6 +4,7 @@ librl_la_SOURCES += \
 	src/dtype.h \
 	src/err.h \
 	src/json.h \
+	src/kernel.c \
 	src/kernel.h \
 	src/model.h \
 	src/modelcfg.h \
