@@ -1,7 +1,7 @@
 /* CSV files with a header row, read whole; libcsv does the parsing.
  *
- * Strict: every row has the header's number of fields, quotes are closed, no
- * NUL bytes; lines that start with '#' and blank lines are skipped and counted, so
+ * Strict: every row has the header's number of fields, quotes are closed on
+ * their line, no NUL bytes; lines that start with '#' and blank lines are skipped and counted, so
  * that line numbers in messages are those of the file.  Limits: 64 MiB a
  * file unless streamed, 1 MiB a line, 256 columns.
  */
@@ -16,6 +16,7 @@ struct rl_table {
     char **header; /* [ncols] */
     char **cell;   /* [nrows * ncols], row-major */
     int *line;     /* [nrows], line in the file */
+    char *pool;    /* the cells' text */
 };
 
 struct rl_table *rl_table_read(const char *path, struct rl_error *err);

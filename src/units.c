@@ -1,0 +1,188 @@
+/* Numbers with suffixes, as people type them and as the data files hold them. */
+#include "units.h"
+
+#include "err.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_TOKENS 9007199254740992.0 /* 2^53: exact in a double */
+
+int rl_parse_number(const char *s, double *out)
+{
+    char *end;
+    double v;
+
+    /* strtod also takes blanks, hexadecimal, inf and nan */
+    if (!*s || strspn(s, "0123456789+-.eE") != strlen(s))
+        return -1;
+    v = strtod(s, &end);
+    if (*end || !isfinite(v))
+        return -1;
+    *out = v;
+    return 0;
+}
+
+int rl_parse_tokens(const char *s, double *out, struct rl_error *err)
+{
+    size_t digits = strspn(s, "0123456789");
+    const char *suffix = s + digits;
+    double v = strtod(s, NULL);
+
+    if (strcmp(suffix, "k") == 0 || strcmp(suffix, "K") == 0)
+        v *= 1024;
+    else if (strcmp(suffix, "M") == 0)
+        v *= 1024 * 1024;
+    else if (*suffix)
+        digits = 0;
+    if (!digits)
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "expected a token count such as 4096, 128k or 1M, found '%.40s'",
+                       s);
+    if (v < 1 || v > MOST_TOKENS)
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "expected a token count from 1 to 2^53, found '%.40s'", s);
+    *out = v;
+    return 0;
+}
+
+double rl_unit_factor(const char *unit)
+{
+    static const struct {
+        const char *name;
+        double factor;
+    } table[] = {
+        {"1", 1},
+        {"count", 1},
+        {"%", 0.01},
+        {"USD", 1},
+        {"tokens", 1},
+        {"year", 1},
+        /* bytes */
+        {"B", 1},
+        {"kB", 1e3},
+        {"MB", 1e6},
+        {"GB", 1e9},
+        {"TB", 1e12},
+        {"KiB", 1024},
+        {"MiB", 1048576},
+        {"GiB", 1073741824},
+        {"TiB", 1099511627776},
+        {"B/s", 1},
+        {"MB/s", 1e6},
+        {"GB/s", 1e9},
+        {"TB/s", 1e12},
+        {"GiB/s", 1073741824},
+        {"B/clk/SM", 1},
+        /* arithmetic */
+        {"FLOP", 1},
+        {"GFLOP", 1e9},
+        {"TFLOP", 1e12},
+        {"FLOP/s", 1},
+        {"GFLOP/s", 1e9},
+        {"TFLOP/s", 1e12},
+        {"PFLOP/s", 1e15},
+        {"OP/s", 1},
+        {"GOP/s", 1e9},
+        {"TOP/s", 1e12},
+        {"exp/s", 1},
+        {"Gexp/s", 1e9},
+        {"FLOP/clk/SM", 1},
+        {"OP/clk/SM", 1},
+        {"exp/clk/SM", 1},
+        /* time and frequency */
+        {"s", 1},
+        {"ms", 1e-3},
+        {"us", 1e-6},
+        {"ns", 1e-9},
+        {"Hz", 1},
+        {"kHz", 1e3},
+        {"MHz", 1e6},
+        {"GHz", 1e9},
+        /* power and energy */
+        {"W", 1},
+        {"mW", 1e-3},
+        {"J", 1},
+        {"mJ", 1e-3},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(unit, table[i].name) == 0)
+            return table[i].factor;
+    return 0;
+}
+
+/* Three significant digits without exponent for 1 ≤ |v| < 1000. */
+static void three_digits(double v, const char *unit, char *buf)
+{
+    double a = fabs(v);
+    int decimals = a < 9.995 ? 2 : a < 99.95 ? 1 : 0;
+
+    if (a >= 99999.5)
+        snprintf(buf, 32, "%.3g %s", v, unit);
+    else
+        snprintf(buf, 32, "%.*f %s", decimals, v, unit);
+}
+
+/* The largest of n units, `step` apart and ascending, that leaves v ≥ 1. */
+static const char *scaled(double v, double first, double step, const char *const *unit,
+                          int n, char *buf)
+{
+    double scale = first;
+    int i = 0;
+
+    if (!isfinite(v)) {
+        snprintf(buf, 32, "-");
+        return buf;
+    }
+    /* 0.9995: what would print as 1000 moves on to the next unit */
+    while (i + 1 < n && fabs(v) >= 0.9995 * step * scale) {
+        scale *= step;
+        i++;
+    }
+    three_digits(v / scale, unit[i], buf);
+    return buf;
+}
+
+const char *rl_human_time(double seconds, char *buf)
+{
+    static const char *const unit[] = {"ns", "us", "ms", "s"};
+
+    return scaled(seconds, 1e-9, 1e3, unit, 4, buf);
+}
+
+const char *rl_human_bytes(double bytes, char *buf)
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+
+    return scaled(bytes, 1, 1024, unit, 6, buf);
+}
+
+const char *rl_human_tokens(double n, char *buf)
+{
+    if (!isfinite(n))
+        snprintf(buf, 32, "-");
+    else if (n >= 1048576 && fmod(n, 1048576) == 0)
+        snprintf(buf, 32, "%.0fM", n / 1048576);
+    else if (n >= 1024 && fmod(n, 1024) == 0)
+        snprintf(buf, 32, "%.0fk", n / 1024);
+    else
+        snprintf(buf, 32, "%.0f", n);
+    return buf;
+}
+
+const char *rl_human_rate(double per_second, const char *unit, char *buf)
+{
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    char number[32], *space;
+
+    scaled(per_second, 1, 1e3, prefix, 7, number);
+    space = strchr(number, ' ');
+    if (!space)
+        snprintf(buf, 32, "-");
+    else
+        snprintf(buf, 32, "%.*s %s%.12s", (int)(space - number), number, space + 1, unit);
+    return buf;
+}
