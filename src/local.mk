@@ -1,18 +1,26 @@
 librl_la_SOURCES += \
 	src/command.h \
 	src/device.h \
+	src/dtype.c \
 	src/dtype.h \
+	src/err.c \
 	src/err.h \
+	src/json.c \
 	src/json.h \
 	src/kernel.c \
 	src/kernel.h \
 	src/model.h \
+	src/modelcfg.c \
 	src/modelcfg.h \
 	src/names.c \
+	src/nearest.c \
+	src/path.c \
 	src/path.h \
 	src/rooflint.h \
 	src/runtime.h \
+	src/table.c \
 	src/table.h \
+	src/units.c \
 	src/units.h
 
 bin_PROGRAMS += rooflint
