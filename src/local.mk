@@ -26,5 +26,8 @@ librl_la_SOURCES += \
 bin_PROGRAMS += rooflint
 rooflint_LDADD = librl.la
 rooflint_SOURCES = \
+	src/cli.h \
 	src/cmd_list.c \
+	src/command.c \
+	src/help.c \
 	src/main.c

@@ -1,10 +1,137 @@
-/* The command `rooflint`. */
-#include "command.h"
+/* The command `rooflint`: finds the subcommand, parses its options, finds the
+ * data, and makes sure that what was printed has arrived. */
+#include "cli.h"
 
-#include <stdio.h>
+#include "path.h"
 
-int main(void)
+#include <errno.h>
+#include <gsl/gsl_errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool holds_data(const char *dir)
 {
-    printf("rooflint %s\n", rl_version());
-    return rl_commands[0] ? RL_EXIT_OK : RL_EXIT_USAGE;
+    char path[PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/hwdb", dir);
+    return access(path, X_OK) == 0;
+}
+
+/* A build folder has the data beside the command, an installation that was
+ * moved has it in ../share/rooflint; NULL: neither. */
+static const char *data_near_command(char buf[PATH_MAX + 32])
+{
+    ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - 1);
+    char *slash;
+
+    if (n <= 0)
+        return NULL;
+    buf[n] = '\0';
+    slash = strrchr(buf, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    if (holds_data(buf))
+        return buf;
+    strcpy(slash, "/../share/rooflint");
+    return holds_data(buf) ? buf : NULL;
+}
+
+static int run(const struct rl_command *c, char **argv)
+{
+    char near[PATH_MAX + 32];
+    struct rl_parsed p;
+    int rc = rl_parse_command_line(&p, c, argv);
+
+    if (rc == RL_EXIT_OK && p.help) {
+        rl_help_command(stdout, c);
+    } else if (rc == RL_EXIT_OK) {
+        struct rl_args a = {p.value, p.operand, p.noperands, p.data};
+
+        if (!a.data && !getenv("ROOFLINT_DATA"))
+            a.data = data_near_command(near);
+        a.data = rl_data_dir(a.data);
+        rc = c->run(&a);
+    }
+    rl_parsed_free(&p);
+    return rc;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[64];
+    char near[64];
+    int n = 0;
+
+    for (; rl_commands[n] && n < 64; n++)
+        names[n] = rl_commands[n]->name;
+    rl_nearest(name, (char *const *)names, n, 1, near, sizeof near);
+    return rl_usage_error(NULL, "unknown command '%.60s'; the nearest is '%s'", name,
+                          near);
+}
+
+/* help [COMMAND] */
+static int help(const char *name)
+{
+    const struct rl_command *c = name ? rl_command_find(name) : NULL;
+
+    if (name && !c)
+        return unknown_command(name);
+    if (c)
+        rl_help_command(stdout, c);
+    else
+        rl_help_all(stdout);
+    return RL_EXIT_OK;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    const struct rl_command *c;
+
+    if (argc < 2) {
+        rl_help_all(stderr);
+        return RL_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("rooflint %s\n", rl_version());
+        return RL_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help(NULL);
+    if (strcmp(argv[1], "help") == 0)
+        return help(argv[2]);
+    if (strcmp(argv[1], "--man") == 0) { /* hidden: the build makes rooflint.1 */
+        rl_man_page(stdout);
+        return RL_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--commands") == 0) { /* hidden: tests walk them */
+        for (int i = 0; rl_commands[i]; i++)
+            puts(rl_commands[i]->name);
+        return RL_EXIT_OK;
+    }
+    if (argv[1][0] == '-')
+        return rl_usage_error(NULL, "expected a command, found option '%.60s'", argv[1]);
+    c = rl_command_find(argv[1]);
+    return c ? run(c, argv + 2) : unknown_command(argv[1]);
+}
+
+/* A full disk or a closed stdout must not look like success. */
+static int close_stdout(int rc)
+{
+    bool bad = fflush(stdout) != 0 || ferror(stdout);
+
+    if (fclose(stdout) != 0)
+        bad = true;
+    if (!bad)
+        return rc;
+    fprintf(stderr, "rooflint: cannot write standard output: %s\n", strerror(errno));
+    return rc == RL_EXIT_OK ? RL_EXIT_FAIL : rc;
+}
+
+int main(int argc, char **argv)
+{
+    gsl_set_error_handler_off(); /* GSL's own prints and aborts */
+    return close_stdout(dispatch(argc, argv));
 }

@@ -1,0 +1,29 @@
+/* Between main.c, command.c and help.c; subcommands need command.h only. */
+#ifndef RL_CLI_H
+#define RL_CLI_H
+
+#include "command.h"
+
+extern const struct rl_option rl_common_options[]; /* of every command */
+int rl_count_options(const struct rl_option *o);
+
+struct rl_parsed {
+    const struct rl_command *command;
+    const char **value; /* own options, then the common ones */
+    const char **operand;
+    int noperands;
+    const char *data; /* --data, or NULL */
+    bool help;
+};
+/* argv: what follows the command's name, ends with NULL.  Returns an exit code
+ * after printing what is wrong; rl_parsed_free in every case. */
+int rl_parse_command_line(struct rl_parsed *p, const struct rl_command *c, char **argv);
+void rl_parsed_free(struct rl_parsed *p);
+
+const struct rl_command *rl_command_find(const char *name); /* NULL: none */
+
+void rl_help_all(FILE *f);
+void rl_help_command(FILE *f, const struct rl_command *c);
+void rl_man_page(FILE *f); /* rooflint.1, mdoc */
+
+#endif
