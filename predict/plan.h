@@ -1,0 +1,81 @@
+/* A plan: a model's graph bound to a device, a runtime and number formats.
+ * Every operator has its kernel coefficients and its constant parameters; what
+ * is left open is the size of a pass (struct rl_pass). */
+#ifndef RL_PLAN_H
+#define RL_PLAN_H
+
+#include "graph.h"
+#include "model.h"
+#include "time.h"
+
+enum { RL_MAXVARS = 6, RL_MAXNOTES = 8, RL_MAXGROUPS = 24 };
+
+/* The size of one forward pass. */
+struct rl_pass {
+    double batch;  /* sequences */
+    double tokens; /* new tokens per sequence */
+    double cached; /* tokens in the cache, the new ones included */
+    double rows;   /* rows of logits computed */
+    double enc;    /* encoder tokens per sequence */
+};
+
+struct rl_bound_node {
+    const struct rl_node *node;
+    const struct rl_op_type *op;
+    struct rl_choice choice;
+    double p[RL_MAXPARAMS]; /* constants filled in */
+    struct {
+        unsigned char index, sym;
+        bool split; /* divided by tp */
+        double k;
+    } var[RL_MAXVARS];
+    int nvars;
+    unsigned phase;
+    bool on_cache;      /* changes with `cached` */
+    double window;      /* where it stops growing; 0: never */
+    double launches[2]; /* kernels per call: prefill, decode */
+    double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
+    int group;          /* errors of one group move together */
+};
+
+struct rl_plan {
+    const struct rl_device *device;
+    const struct rl_model *model;
+    const struct rl_runtime *runtime;
+    struct rl_kernel_db *own_db; /* NULL when shared */
+    struct rl_machine machine;
+    struct rl_setup setup;
+    enum rl_dtype wdtype[RL_NWCLASSES], dtype, act, kv, state;
+    char dtype_name[32];
+
+    struct rl_bound_node *node;
+    int nnodes;
+    double kv_bytes_per_token;   /* of unwindowed layers, this rank */
+
+    /* the software stack */
+    bool graph_prefill, graph_decode; /* CUDA graphs replay the pass */
+    double host_launch_s;             /* host time of one eager launch */
+    double step_launches[2];          /* per pass, beyond the operators' */
+    double step_host_s[2];            /* host time per pass that nothing hides */
+    double chunk;                     /* prefill chunk in tokens; 0: none */
+    double overlap;                   /* exponent joining host and device time */
+    double spread[2];                 /* log-sd of end-to-end residuals */
+    bool logits_all;
+    double cat_cache;                 /* cache copies per decode step (torch.cat) */
+
+    char note[RL_MAXNOTES][200];
+    int nnotes;
+};
+
+/* As rl_plan_new with a kernel data base the caller keeps; NULL: priors only. */
+struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_device *d,
+                             const struct rl_model *m, const struct rl_runtime *r,
+                             const struct rl_setup *s, struct rl_error *err);
+
+/* Fills a node's parameters for a pass: p[RL_MAXPARAMS]. */
+void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
+                    const struct rl_pass *pass, double *p);
+
+void rl_plan_note(struct rl_plan *pl, const char *fmt, ...);
+
+#endif

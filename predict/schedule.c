@@ -1,0 +1,246 @@
+/* Passes summed to a prefill and to a decode.
+ *
+ * A prefill longer than the runtime's chunk runs as several passes, each on a
+ * longer cache; a decode of n steps as n passes on a growing cache.  Both are
+ * sums of a function that is smooth in the cache length except where a window
+ * is full, so they are done by Gauss-Legendre quadrature between such kinks:
+ * f(a) + f(a+1) + … + f(b) ≈ ∫ f from a-½ to b+½, exact when f is linear.
+ *
+ * Host and device: the host enqueues while the device works, so that a pass
+ * takes the longer of the two, not their sum; near equality neither hides the
+ * other wholly, hence a p-norm with the runtime's exponent.
+ * Ignored: overlap between kernels of one pass, and between passes.
+ */
+#include "schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Gauss-Legendre, 4 nodes on [-1, 1] (Abramowitz & Stegun 25.4.30). */
+static const double gl_x[4] = {-0.8611363115940526, -0.3399810435848563,
+                               0.3399810435848563, 0.8611363115940526};
+static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461,
+                               0.6521451548625461, 0.3478548451374538};
+
+double rl_node_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
+                       const struct rl_pass *pass, int phase_index,
+                       double part[RL_NBOUNDS])
+{
+    double p[RL_MAXPARAMS], extra;
+    double launches = b->launches[phase_index];
+
+    if (launches <= 0)
+        return 0; /* fused into a neighbour */
+    rl_node_params(pl, b, pass, p);
+    double t = rl_op_seconds(b->op, p, &pl->machine, &b->choice, part);
+    if (b->traffic != 1 || launches > 1) { /* an unfused chain of small kernels */
+        extra = (launches > 1 ? launches - 1 : 0) * pl->machine.gap_s;
+        t = t * b->traffic + extra;
+    }
+    return t * b->node->count;
+}
+
+static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
+                const struct rl_pass *pass, int ph, double weight, struct rl_sum *s)
+{
+    double part[RL_NBOUNDS] = {0};
+    double t = weight * rl_node_seconds(pl, b, pass, ph, part);
+    int bound = 0;
+
+    if (t <= 0)
+        return;
+    for (int i = 1; i < RL_NBOUNDS; i++)
+        if (part[i] > part[bound])
+            bound = i;
+    s->gpu += t;
+    s->by_class[b->node->cls] += t;
+    s->by_bound[bound] += t;
+    s->lo[b->group] += t * b->choice.log_lo;
+    s->hi[b->group] += t * b->choice.log_hi;
+    s->launches += weight * b->launches[ph] * b->node->count;
+}
+
+/* Adds a node over passes whose cache grows linearly from `from` to `to`
+ * (real numbers), n passes in all. */
+static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
+                     struct rl_pass pass, int ph, double from, double to, double n,
+                     struct rl_sum *s)
+{
+    double knot[3] = {from, to, to};
+    int nknots = 2;
+
+    if (!b->on_cache || to - from < 1e-9) {
+        pass.cached = 0.5 * (from + to);
+        add(pl, b, &pass, ph, n, s);
+        return;
+    }
+    if (b->window > from && b->window < to) {
+        knot[1] = b->window;
+        nknots = 3;
+    }
+    for (int k = 0; k + 1 < nknots; k++) {
+        double mid = 0.5 * (knot[k] + knot[k + 1]), half = 0.5 * (knot[k + 1] - knot[k]);
+        for (int i = 0; i < 4; i++) {
+            pass.cached = mid + half * gl_x[i];
+            add(pl, b, &pass, ph, n * half / (to - from) * gl_w[i], s);
+        }
+    }
+}
+
+/* Host time of `passes` passes, and the two joined. */
+static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
+{
+    bool graph = ph ? pl->graph_decode : pl->graph_prefill;
+    s->launches += s->passes * pl->step_launches[ph];
+    s->host = graph ? 0 : s->launches * pl->host_launch_s;
+    double e = pl->overlap;
+    double hi = s->gpu > s->host ? s->gpu : s->host;
+    double ratio = hi > 0 ? (s->gpu + s->host - hi) / hi : 0;
+    /* below a third the shorter one adds less than 0.1 % for e = 6 */
+    s->wall = ratio > 0.05 ? hi * pow(1 + pow(ratio, e), 1 / e) : hi;
+    s->wall += s->passes * pl->step_host_s[ph];
+    s->by_class[RL_CLS_LAUNCH] += s->wall - s->gpu;
+}
+
+/* How a prefill is cut: `full` passes of `tokens` tokens of `batch` sequences,
+ * whose cache starts at `depth` and grows by `tokens` within a sequence. */
+struct cut {
+    double batch, tokens, passes; /* passes along one sequence */
+    double groups;                /* how many such runs, one after another */
+};
+
+static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct cut c,
+                    double depth, double rows, struct rl_sum *s)
+{
+    struct rl_pass pass = {.batch = c.batch, .tokens = c.tokens, .rows = rows};
+    double n = c.passes;
+    if (c.batch <= 0 || c.tokens <= 0 || n <= 0 || c.groups <= 0)
+        return;
+    pass.enc = q->ctx;
+    double first = depth + c.tokens, last = depth + n * c.tokens;
+    double half = n > 1 ? 0.5 * c.tokens : 0;
+    for (int i = 0; i < pl->nnodes; i++)
+        if (pl->node[i].phase & RL_PREFILL)
+            add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups, s);
+    s->passes += n * c.groups;
+}
+
+static double logit_rows(const struct rl_plan *pl, const struct rl_query *q, double tokens)
+{
+    bool all = q->logits == RL_LOGITS_ALL ||
+               (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
+    return all ? tokens : 1;
+}
+
+void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double len = g->encoder_decoder ? g->decoder_start : q->ctx;
+    double chunk = pl->chunk, batch = q->batch;
+
+    memset(s, 0, sizeof *s);
+    if (chunk <= 0 || len * batch <= chunk || g->encoder_decoder || g->diffusion) {
+        struct cut c = {batch, len, 1, 1};
+        run_cut(pl, q, c, q->context_depth, batch * logit_rows(pl, q, len), s);
+    } else if (len <= chunk) { /* several whole sequences a pass */
+        double per = floor(chunk / len), full = floor(batch / per);
+        double rest = batch - full * per;
+        struct cut a = {per, len, 1, full}, z = {rest, len, 1, 1};
+        run_cut(pl, q, a, q->context_depth, per * logit_rows(pl, q, len), s);
+        run_cut(pl, q, z, q->context_depth, rest * logit_rows(pl, q, len), s);
+    } else { /* one sequence in several passes */
+        double full = floor(len / chunk), rest = len - full * chunk;
+        struct cut a = {1, chunk, full, batch}, z = {1, rest, 1, batch};
+        run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
+        run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
+    }
+    join(pl, s, 0);
+}
+
+/* The pass of one decode step, but for the cache length. */
+static struct rl_pass decode_pass(const struct rl_plan *pl, const struct rl_query *q,
+                                  double n, double *first)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    struct rl_pass pass = {.batch = q->batch, .tokens = 1, .rows = q->batch};
+    pass.enc = q->ctx;
+    *first = q->context_depth + q->ctx + 1;
+    if (g->encoder_decoder)
+        *first = g->decoder_start + 1;
+    if (g->diffusion) { /* every step runs the whole sequence again */
+        pass.tokens = q->context_depth + q->ctx + n;
+        pass.rows = q->batch * pass.tokens;
+    }
+    return pass;
+}
+
+void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
+               struct rl_sum *s)
+{
+    double first;
+    struct rl_pass pass = decode_pass(pl, q, n, &first);
+    unsigned want = pl->model->graph.diffusion ? RL_PREFILL : RL_DECODE;
+
+    memset(s, 0, sizeof *s);
+    double from = first - 0.5, to = first + n - 0.5;
+    if (pl->model->graph.diffusion)
+        from = to = pass.tokens;
+    else if (n <= 1)
+        from = to = first;
+    for (int i = 0; i < pl->nnodes; i++)
+        if (pl->node[i].phase & want)
+            add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);
+    s->passes = 1;
+    join(pl, s, 1);
+}
+
+static double pass_sol(const struct rl_plan *pl, const struct rl_pass *pass, unsigned phase)
+{
+    double t = 0, p[RL_MAXPARAMS];
+    for (int i = 0; i < pl->nnodes; i++) {
+        const struct rl_bound_node *b = &pl->node[i];
+        if (!(b->phase & phase) || b->node->fusable)
+            continue;
+        rl_node_params(pl, b, pass, p);
+        t += b->node->count * rl_op_speed_of_light(b->op, p, &pl->machine);
+    }
+    return t;
+}
+
+double rl_prefill_speed_of_light(const struct rl_plan *pl, const struct rl_query *q)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double len = g->encoder_decoder ? g->decoder_start : q->ctx;
+    struct rl_pass pass = {q->batch, len, q->context_depth + len,
+                           q->batch * logit_rows(pl, q, len), q->ctx};
+    return pass_sol(pl, &pass, RL_PREFILL);
+}
+
+double rl_decode_speed_of_light(const struct rl_plan *pl, const struct rl_query *q,
+                                double n)
+{
+    double first;
+    struct rl_pass pass = decode_pass(pl, q, n, &first);
+    bool diffusion = pl->model->graph.diffusion;
+    pass.cached = diffusion ? pass.tokens : first + 0.5 * (n > 1 ? n - 1 : 0);
+    return pass_sol(pl, &pass, diffusion ? RL_PREFILL : RL_DECODE);
+}
+
+void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,
+                     struct rl_interval *out)
+{
+    double lo = 0, hi = 0;
+    double own = 1.645 * pl->spread[ph]; /* 90 % of a normal */
+    double inv = s->gpu > 0 ? 1 / s->gpu : 0;
+    double kernel_share = s->wall > 0 ? fmin(1, s->gpu / s->wall) : 1;
+
+    for (int g = 0; g < RL_MAXGROUPS; g++) {
+        lo += s->lo[g] * inv * s->lo[g] * inv;
+        hi += s->hi[g] * inv * s->hi[g] * inv;
+    }
+    lo *= kernel_share * kernel_share;
+    hi *= kernel_share * kernel_share;
+    out->value = s->wall;
+    out->lo = s->wall * exp(-sqrt(lo + own * own));
+    out->hi = s->wall * exp(sqrt(hi + own * own));
+}
