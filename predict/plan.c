@@ -240,7 +240,6 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
     return 0;
 }
 
-
 void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
                     const struct rl_pass *pass, double *p)
 {
@@ -311,8 +310,8 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
                        rl_runtime_str(r, "cc_min", "?"), d->id, d->compute_capability);
     if (types && !word_in(types, pl->model->graph.model_type))
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
-                       "runtime '%s' runs models of type %s, '%s' is '%s'", r->name, types,
-                       pl->model->id, pl->model->graph.model_type);
+                       "runtime '%s' runs models of type %s, '%s' is '%s'", r->name,
+                       types, pl->model->id, pl->model->graph.model_type);
     return 0;
 }
 
@@ -337,6 +336,22 @@ static void bind_runtime(struct rl_plan *pl)
     pl->cat_cache = rl_runtime_num(r, "kv.cat", 0);
 }
 
+static void bind_memory(struct rl_plan *pl)
+{
+    const struct rl_runtime *r = pl->runtime;
+    const double mib = 1048576;
+
+    pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
+    pl->mem.mask_bytes = rl_runtime_num(r, "mask.bytes", 0);
+    pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);
+    pl->mem.round = mib * rl_runtime_num(r, "alloc.round_mib", 0);
+    pl->mem.workspace = mib * rl_runtime_num(r, "mem.workspace_mib", 0);
+    pl->mem.context = mib * rl_runtime_num(r, "mem.context_mib", 0);
+    pl->mem.utilisation = rl_runtime_num(r, "mem.utilisation", 1);
+    pl->mem.eager = rl_runtime_num(r, "mem.eager", 0) > 0;
+    pl->mem.upcast = rl_runtime_num(r, "logits.upcast", 0) > 0;
+}
+
 static double kv_bytes_per_token(const struct rl_plan *pl)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -356,6 +371,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
         return -1;
     rl_machine_init(&pl->machine, pl->device, pl->runtime, pl->setup.tp);
     bind_runtime(pl);
+    bind_memory(pl);
     pl->node = rl_alloc(g->nnodes ? g->nnodes : 1, sizeof *pl->node, err);
     if (!pl->node)
         return -1;

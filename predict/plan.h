@@ -61,6 +61,15 @@ struct rl_plan {
     double overlap;                   /* exponent joining host and device time */
     double spread[2];                 /* log-sd of end-to-end residuals */
     bool logits_all;
+    struct {
+        double kv_block;    /* tokens a cache grows by */
+        double mask_bytes;  /* of a dense mask, per query and key */
+        double slack, round;/* allocator: fraction on top, bytes rounded up to */
+        double workspace, context; /* bytes */
+        double utilisation; /* part of the device a server lets itself use */
+        bool eager;         /* every intermediate is a tensor of its own */
+        bool upcast;        /* logits get an fp32 copy where the model does so */
+    } mem;
     double cat_cache;                 /* cache copies per decode step (torch.cat) */
 
     char note[RL_MAXNOTES][200];

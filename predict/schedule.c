@@ -19,8 +19,8 @@
 /* Gauss-Legendre, 4 nodes on [-1, 1] (Abramowitz & Stegun 25.4.30). */
 static const double gl_x[4] = {-0.8611363115940526, -0.3399810435848563,
                                0.3399810435848563, 0.8611363115940526};
-static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461,
-                               0.6521451548625461, 0.3478548451374538};
+static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461, 0.6521451548625461,
+                               0.3478548451374538};
 
 double rl_node_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
                        const struct rl_pass *pass, int phase_index,
@@ -121,14 +121,16 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
     double half = n > 1 ? 0.5 * c.tokens : 0;
     for (int i = 0; i < pl->nnodes; i++)
         if (pl->node[i].phase & RL_PREFILL)
-            add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups, s);
+            add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups,
+                     s);
     s->passes += n * c.groups;
 }
 
-static double logit_rows(const struct rl_plan *pl, const struct rl_query *q, double tokens)
+static double logit_rows(const struct rl_plan *pl, const struct rl_query *q,
+                         double tokens)
 {
-    bool all = q->logits == RL_LOGITS_ALL ||
-               (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
+    bool all =
+        q->logits == RL_LOGITS_ALL || (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
     return all ? tokens : 1;
 }
 
@@ -194,7 +196,8 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
     join(pl, s, 1);
 }
 
-static double pass_sol(const struct rl_plan *pl, const struct rl_pass *pass, unsigned phase)
+static double pass_sol(const struct rl_plan *pl, const struct rl_pass *pass,
+                       unsigned phase)
 {
     double t = 0, p[RL_MAXPARAMS];
     for (int i = 0; i < pl->nnodes; i++) {

@@ -11,12 +11,12 @@
 
 /* Keys, or their first part: "launches." stands for launches.<glue>[.<phase>]. */
 static const char *const known[] = {
-    "alloc.",    "bytes.",   "chunk",    "conv_columns", "cpu",      "default_dtype",
-    "energy.",   "fused.",   "graph",    "host.",        "impl.",    "kv.",
-    "launches.", "logits",   "mask.",    "mem.",         "model",    "name",
-    "overlap",   "page.",    "spread.",  "state_dtype",  "step.",    "vendor",
-    "weights.",  "cc_min",   "act.",     "speed.",       "split.",   "attn.",
-    "dequant.",  "repack",   "fallback.", NULL,
+    "alloc.",    "bytes.",   "chunk",   "conv_columns", "cpu",         "default_dtype",
+    "energy.",   "fused.",   "graph",   "host.",        "impl.",       "kv.",
+    "launches.", "logits",   "logits.", "mask.",        "mem.",        "model",
+    "name",      "overlap",  "page.",   "spread.",      "state_dtype", "step.",
+    "vendor",    "weights.", "cc_min",  "act.",         "speed.",      "split.",
+    "attn.",     "dequant.", "repack",  "fallback.",    NULL,
 };
 
 static bool key_known(const char *key)
@@ -52,8 +52,10 @@ static int add_row(struct rl_runtime *r, const struct rl_table *t, int i, const 
 static int read_rows(struct rl_runtime *r, const struct rl_table *t, struct rl_error *err)
 {
     int col[4];
-    if (rl_table_need(t, "key", &col[0], err) || rl_table_need(t, "value", &col[1], err) ||
-        rl_table_need(t, "unit", &col[2], err) || rl_table_need(t, "source", &col[3], err))
+    if (rl_table_need(t, "key", &col[0], err) ||
+        rl_table_need(t, "value", &col[1], err) ||
+        rl_table_need(t, "unit", &col[2], err) ||
+        rl_table_need(t, "source", &col[3], err))
         return -1;
     size_t n = (size_t)t->nrows + 1;
     r->key = rl_alloc(n, sizeof *r->key, err);

@@ -1,0 +1,117 @@
+/* End to end: one query against a plan. */
+#include "err.h"
+#include "memory.h"
+#include "schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+static int check_range(const char *what, double v, double least, struct rl_error *err)
+{
+    if (!(v >= least && v <= 9007199254740992.0))
+        return rl_fail(err, RL_EVALUE, what, 0,
+                       "expected a number from %g to 2^53, got %g", least, v);
+    return 0;
+}
+
+static void shares(const struct rl_sum *s, double *out)
+{
+    double total = 0;
+    for (int i = 0; i < RL_NCLASSES; i++)
+        total += s->by_class[i];
+    for (int i = 0; i < RL_NCLASSES; i++)
+        out[i] = total > 0 ? s->by_class[i] / total : 0;
+}
+
+static enum rl_bound binds(const struct rl_sum *s)
+{
+    int best = 0;
+    for (int i = 1; i < RL_NBOUNDS; i++)
+        if (s->by_bound[i] > s->by_bound[best])
+            best = i;
+    double idle = s->wall - s->gpu; /* the device waits for the host */
+    return idle > s->by_bound[best] ? RL_B_LAUNCH : (enum rl_bound)best;
+}
+
+/* Idle power plus activity: the part above idle is drawn while kernels run.
+ * (Two-point model of costs by Lang & others; coefficients per device.) */
+static void energy(const struct rl_plan *pl, const struct rl_sum *s,
+                   const struct rl_interval *t, double per, struct rl_interval *out)
+{
+    const struct rl_value *idle = &pl->device->idle_w, *busy = &pl->device->busy_w;
+    double active = s->wall > 0 ? fmin(1, s->gpu / s->wall) : 0;
+
+    if (!(idle->v > 0) || !(busy->v > 0)) {
+        out->value = out->lo = out->hi = NAN;
+        return;
+    }
+    out->value = t->value * (idle->v + active * (busy->v - idle->v)) / per;
+    double rel_lo = (idle->lo + active * (busy->lo - idle->lo)) /
+                    (idle->v + active * (busy->v - idle->v));
+    double rel_hi = (idle->hi + active * (busy->hi - idle->hi)) /
+                    (idle->v + active * (busy->v - idle->v));
+    out->lo = out->value * exp(-hypot(log(rel_lo), log(t->lo / t->value)));
+    out->hi = out->value * exp(hypot(log(rel_hi), log(t->hi / t->value)));
+}
+
+static void null_interval(struct rl_interval *i)
+{
+    i->value = i->lo = i->hi = NAN;
+}
+
+static void predict_decode(const struct rl_plan *pl, const struct rl_query *q,
+                           struct rl_prediction *out)
+{
+    struct rl_sum s;
+    double n = q->output_tokens - 1;
+
+    rl_decode(pl, q, n < 1 ? 1 : n, &s);
+    rl_sum_interval(pl, &s, 1, &out->tpot_s);
+    shares(&s, out->share_decode);
+    out->bound_decode = binds(&s);
+    out->gpu_decode_s = s.gpu;
+    out->host_decode_s = s.host;
+    out->launches_decode = s.launches;
+    out->decode_tokens_per_s = q->batch / out->tpot_s.value;
+    out->sol_tpot_s = rl_decode_speed_of_light(pl, q, n < 1 ? 1 : n);
+    energy(pl, &s, &out->tpot_s, q->batch, &out->output_token_j);
+    out->e2e_s.value = out->ttft_s.value + n * out->tpot_s.value;
+    out->e2e_s.lo = out->ttft_s.lo + n * out->tpot_s.lo;
+    out->e2e_s.hi = out->ttft_s.hi + n * out->tpot_s.hi;
+}
+
+int rl_predict(const struct rl_plan *pl, const struct rl_query *q,
+               struct rl_prediction *out, struct rl_error *err)
+{
+    struct rl_sum s;
+
+    if (check_range("--ctx", q->ctx, 1, err) ||
+        check_range("--batch", q->batch, 1, err) ||
+        check_range("--output-tokens", q->output_tokens, 1, err) ||
+        check_range("--context-depth", q->context_depth, 0, err))
+        return -1;
+    memset(out, 0, sizeof *out);
+    rl_prefill(pl, q, &s);
+    rl_sum_interval(pl, &s, 0, &out->ttft_s);
+    shares(&s, out->share_prefill);
+    out->bound_prefill = binds(&s);
+    out->gpu_prefill_s = s.gpu;
+    out->host_prefill_s = s.host;
+    out->launches_prefill = s.launches;
+    out->prefill_tokens_per_s = q->ctx * q->batch / out->ttft_s.value;
+    out->sol_ttft_s = rl_prefill_speed_of_light(pl, q);
+    energy(pl, &s, &out->ttft_s, 1, &out->prefill_j);
+    if (pl->model->graph.has_decode) {
+        predict_decode(pl, q, out);
+    } else {
+        null_interval(&out->tpot_s);
+        null_interval(&out->output_token_j);
+        out->e2e_s = out->ttft_s;
+        out->decode_tokens_per_s = out->sol_tpot_s = NAN;
+    }
+    rl_memory(pl, q, &out->memory);
+    out->fits = out->memory.reserved + out->memory.runtime <= out->memory.capacity;
+    out->max_ctx = rl_max_ctx(pl, q, true);
+    out->max_ctx_allocated = rl_max_ctx(pl, q, false);
+    return 0;
+}
