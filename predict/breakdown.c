@@ -1,0 +1,95 @@
+/* A prediction taken apart: the plan is run once per operator, alone, so that
+ * the rows are the very figures the prediction adds up. */
+#include "breakdown.h"
+#include "schedule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const trust_words[] = {
+    [RL_TRUST_ENTRY] = "fitted on this device",
+    [RL_TRUST_SISTER] = "fitted on this device, other dtype or version",
+    [RL_TRUST_ARCH] = "fitted on another device, rescaled",
+    [RL_TRUST_PRIOR] = "prior",
+};
+
+static void describe_source(const struct rl_choice *c, char *buf, size_t size)
+{
+    const struct rl_kernel *k = c->kernel;
+    if (k)
+        snprintf(buf, size, "%s: %s %s on %s, n=%.0f", trust_words[c->trust], k->runtime,
+                 k->impl, k->device, k->n);
+    else
+        snprintf(buf, size, "%s", trust_words[c->trust]);
+}
+
+/* The first pass of a phase, for the parameters shown. */
+static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query *q,
+                                 int decode)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
+    struct rl_pass p = {q->batch, prompt, q->context_depth + prompt, q->batch, q->ctx};
+
+    if (decode && !g->diffusion) {
+        p.tokens = 1;
+        p.cached = q->context_depth + prompt + 1;
+    }
+    return p;
+}
+
+static int add_row(const struct rl_plan *alone, const struct rl_bound_node *b,
+                   const struct rl_query *q, int decode,
+                   int (*fn)(const struct rl_op_row *row, void *arg), void *arg)
+{
+    struct rl_op_row row = {.op = b->op->name,
+                            .label = b->node->label,
+                            .phase = decode ? "decode" : "prefill",
+                            .cls = b->node->cls,
+                            .calls = b->node->count};
+    struct rl_pass pass = shown_pass(alone, q, decode);
+    struct rl_work w = {0};
+    double p[RL_MAXPARAMS];
+    struct rl_sum s;
+
+    if (decode)
+        rl_decode(alone, q, q->output_tokens > 1 ? q->output_tokens - 1 : 1, &s);
+    else
+        rl_prefill(alone, q, &s);
+    if (s.gpu <= 0)
+        return 0;
+    rl_node_params(alone, b, &pass, p);
+    rl_op_format(b->op, p, row.params, sizeof row.params);
+    b->op->work(p, &w);
+    row.time_s = s.gpu;
+    row.flop = w.flop * b->node->count;
+    row.bytes = rl_work_bytes(&w) * b->node->count;
+    for (int i = 1; i < RL_NBOUNDS; i++)
+        if (s.by_bound[i] > s.by_bound[row.bound])
+            row.bound = (enum rl_bound)i;
+    describe_source(&b->choice, row.source, sizeof row.source);
+    return fn(&row, arg);
+}
+
+int rl_breakdown(const struct rl_plan *pl, const struct rl_query *q,
+                 int (*fn)(const struct rl_op_row *row, void *arg), void *arg)
+{
+    bool diffusion = pl->model->graph.diffusion;
+
+    for (int decode = 0; decode < 2; decode++) {
+        if (decode && !pl->model->graph.has_decode)
+            break;
+        for (int i = 0; i < pl->nnodes; i++) {
+            unsigned want = decode && !diffusion ? RL_DECODE : RL_PREFILL;
+            struct rl_plan alone = *pl;
+            alone.node = &pl->node[i];
+            alone.nnodes = 1;
+            int rc = pl->node[i].phase & want
+                         ? add_row(&alone, &pl->node[i], q, decode, fn, arg)
+                         : 0;
+            if (rc)
+                return rc;
+        }
+    }
+    return 0;
+}

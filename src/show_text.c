@@ -1,0 +1,177 @@
+/* Predictions for people: one screen, units, interval, what binds, and what
+ * would help. */
+#include "breakdown.h"
+#include "show.h"
+#include "units.h"
+
+#include <math.h>
+#include <string.h>
+
+static void line_time(FILE *f, const char *label, const struct rl_interval *i, double sol)
+{
+    char a[32], b[32], c[32], d[32];
+    if (!isfinite(i->value))
+        return;
+    fprintf(f, "  %-22s %-10s 90 %% %s … %s", label, rl_human_time(i->value, a),
+            rl_human_time(i->lo, b), rl_human_time(i->hi, c));
+    if (sol > 0)
+        fprintf(f, "   speed of light %s", rl_human_time(sol, d));
+    fputc('\n', f);
+}
+
+/* The operator classes by share, largest first, down to 1 %. */
+static void line_shares(FILE *f, const char *label, const double *share)
+{
+    bool done[RL_NCLASSES] = {false};
+
+    fprintf(f, "  %-22s", label);
+    for (int k = 0; k < RL_NCLASSES; k++) {
+        int best = -1;
+        for (int i = 0; i < RL_NCLASSES; i++)
+            if (!done[i] && (best < 0 || share[i] > share[best]))
+                best = i;
+        done[best] = true;
+        if (share[best] < 0.01)
+            break;
+        fprintf(f, " %s %.0f %%", rl_class_name((enum rl_class)best), 100 * share[best]);
+    }
+    fputc('\n', f);
+}
+
+static const char *bound_words(enum rl_bound b)
+{
+    switch (b) {
+    case RL_B_COMPUTE:
+        return "arithmetic: a faster unit or a narrower compute dtype helps";
+    case RL_B_MEMORY:
+        return "memory traffic: fewer bytes per weight or cache entry, or a larger batch "
+               "helps";
+    case RL_B_LAUNCH:
+        return "the host's kernel launches: CUDA graphs, fused kernels or a faster host "
+               "helps";
+    case RL_B_SERIAL:
+        return "fixed and serial kernel time: larger batches or longer prompts use the "
+               "device better";
+    default:
+        return "the link between devices: fewer ranks or a faster link helps";
+    }
+}
+
+/* Which part is host, kernel, memory, in words. */
+static void line_host(FILE *f, const char *label, double gpu, double host, double wall,
+                      double launches)
+{
+    char a[32], b[32];
+    fprintf(f, "  %-22s kernels %s", label, rl_human_time(gpu, a));
+    if (host > 0)
+        fprintf(f, ", host enqueues %.0f launches in %s", launches,
+                rl_human_time(host, b));
+    else
+        fprintf(f, ", %.0f kernels replayed from a graph", launches);
+    fprintf(f, "; device idle %.0f %%\n", 100 * fmax(0, 1 - gpu / wall));
+}
+
+static void text_memory(FILE *f, const struct rl_prediction *p)
+{
+    const struct rl_memory *m = &p->memory;
+    const struct {
+        const char *name;
+        double v;
+    } part[] = {{"weights", m->weights}, {"KV cache", m->kv_cache},
+                {"state", m->state},     {"activations", m->activations},
+                {"logits", m->logits},   {"workspace", m->workspace}};
+    char a[32], b[32], c[32], d[32];
+
+    fprintf(f, "\nmemory\n");
+    fprintf(f, "  %-22s %s =", "peak allocated", rl_human_bytes(m->total, a));
+    bool first = true;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        if (part[i].v < 0.5)
+            continue;
+        fprintf(f, "%s %s %s", first ? "" : " +", part[i].name,
+                rl_human_bytes(part[i].v, b));
+        first = false;
+    }
+    fprintf(f, "\n  %-22s reserved %s + runtime %s of %s: %s\n", "on the device",
+            rl_human_bytes(m->reserved, a), rl_human_bytes(m->runtime, b),
+            rl_human_bytes(m->capacity, c), p->fits ? "fits" : "DOES NOT FIT");
+    if (isfinite(p->max_ctx))
+        fprintf(f, "  %-22s %s tokens (by allocated bytes alone %s)\n", "longest prompt",
+                rl_human_tokens(p->max_ctx, a), rl_human_tokens(p->max_ctx_allocated, d));
+    else
+        fprintf(f, "  %-22s no limit: nothing grows with the context\n",
+                "longest prompt");
+}
+
+static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *q)
+{
+    char a[32], b[32];
+
+    fprintf(f, "%s on %s, %s\n", pl->model->id, pl->device->name, pl->runtime->name);
+    fprintf(f, "  prompt %s × batch %.0f, %s output tokens", rl_human_tokens(q->ctx, a),
+            q->batch, rl_human_tokens(q->output_tokens, b));
+    if (q->context_depth > 0)
+        fprintf(f, ", %s cached before", rl_human_tokens(q->context_depth, a));
+    fprintf(f, "; weights %s, KV %s, state %s, logits %s", pl->dtype_name,
+            rl_dtype(pl->kv)->name, rl_dtype(pl->state)->name, rl_logits_word(pl, q));
+    if (pl->setup.tp > 1)
+        fprintf(f, ", tensor parallel %d", pl->setup.tp);
+    fputc('\n', f);
+    for (int i = 0; i < pl->nnotes; i++)
+        fprintf(f, "  note: %s\n", pl->note[i]);
+}
+
+static void text_phase(FILE *f, const char *name, const struct rl_interval *t, double gpu,
+                       double host, double launches, const double *share, enum rl_bound b)
+{
+    fprintf(f, "\n%s\n", name);
+    line_host(f, "time goes to", gpu, host, t->value, launches);
+    line_shares(f, "by operator", share);
+    fprintf(f, "  %-22s %s (%s)\n", "bound by", rl_bound_name(b), bound_words(b));
+}
+
+void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
+                        const struct rl_prediction *p)
+{
+    bool decode = pl->model->graph.has_decode;
+
+    text_head(f, pl, q);
+    fprintf(f, "\nlatency\n");
+    line_time(f, "time to first token", &p->ttft_s, p->sol_ttft_s);
+    if (decode) {
+        line_time(f, "time per token", &p->tpot_s, p->sol_tpot_s);
+        line_time(f, "end to end", &p->e2e_s, 0);
+    }
+    fprintf(f, "  %-22s prefill %.4g tokens/s", "throughput", p->prefill_tokens_per_s);
+    if (decode)
+        fprintf(f, ", decode %.4g tokens/s", p->decode_tokens_per_s);
+    fputc('\n', f);
+    if (isfinite(p->prefill_j.value)) {
+        fprintf(f, "  %-22s prefill %.3g J", "energy", p->prefill_j.value);
+        if (decode)
+            fprintf(f, ", %.3g J per output token", p->output_token_j.value);
+        fputc('\n', f);
+    }
+    text_phase(f, "prefill", &p->ttft_s, p->gpu_prefill_s, p->host_prefill_s,
+               p->launches_prefill, p->share_prefill, p->bound_prefill);
+    if (decode)
+        text_phase(f, "decode, one step", &p->tpot_s, p->gpu_decode_s, p->host_decode_s,
+                   p->launches_decode, p->share_decode, p->bound_decode);
+    text_memory(f, p);
+}
+
+static int text_row(const struct rl_op_row *r, void *arg)
+{
+    char t[32], b[32];
+    fprintf(arg,
+            "  %-8s %-14s %-20s ×%-5.0f %-10s %9.3g FLOP %10s %-8s %s\n           %s\n",
+            r->phase, r->label, r->op, r->calls, rl_human_time(r->time_s, t), r->flop,
+            rl_human_bytes(r->bytes, b), rl_bound_name(r->bound), r->params, r->source);
+    return 0;
+}
+
+void rl_breakdown_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q)
+{
+    fprintf(f, "\noperators (prefill: whole prefill; decode: mean step)\n");
+    rl_breakdown(pl, q, text_row, f);
+}
