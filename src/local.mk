@@ -17,6 +17,7 @@ librl_la_SOURCES += \
 	src/path.c \
 	src/path.h \
 	src/rooflint.h \
+	src/runtime.c \
 	src/runtime.h \
 	src/table.c \
 	src/table.h \
