@@ -1,0 +1,264 @@
+/* Finding and loading a model: zoo id, Hugging Face id, config.json, .gguf.
+ *
+ * The zoo is <data>/models/<id>.json with one row of index.csv each.  A name
+ * that is in the zoo wins over a file of that name; everything else that ends
+ * in .json or .gguf, or is a folder, is a path.
+ */
+#include "model.h"
+
+#include "err.h"
+#include "family.h"
+#include "gguf.h"
+#include "json.h"
+#include "path.h"
+#include "quantcfg.h"
+#include "table.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+static bool ends_in(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), k = strlen(suffix);
+
+    return n >= k && strcasecmp(s + n - k, suffix) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+/* zoo index */
+
+static struct rl_table *index_read(const char *data, struct rl_error *err)
+{
+    char *path = rl_path_join(data, "models", "index.csv", NULL);
+    struct rl_table *t = path ? rl_table_read(path, err) : NULL;
+
+    if (!path)
+        rl_fail(err, RL_ENOMEM, NULL, 0, "out of memory");
+    free(path);
+    return t;
+}
+
+/* Row whose id or Hugging Face id is `name`, in any case; -1: none. */
+static int index_find(const struct rl_table *t, int id, int hf, const char *name)
+{
+    for (int i = 0; i < t->nrows; i++)
+        if (strcasecmp(rl_table_get(t, i, id), name) == 0 ||
+            strcasecmp(rl_table_get(t, i, hf), name) == 0)
+            return i;
+    return -1;
+}
+
+static int unknown(const struct rl_table *t, int id, int hf, const char *name,
+                   struct rl_error *err)
+{
+    char **all = rl_alloc((size_t)t->nrows * 2 + 1, sizeof *all, err);
+    char near[256];
+    int column = strchr(name, '/') ? hf : id;
+
+    if (!all)
+        return -1;
+    for (int i = 0; i < t->nrows; i++)
+        all[i] = t->cell[(size_t)i * (size_t)t->ncols + (size_t)column];
+    rl_fail(err, RL_ENAME, NULL, 0,
+            "unknown model '%s' (nearest: %s; or give a config.json or a .gguf)", name,
+            rl_nearest(name, all, t->nrows, 3, near, sizeof near));
+    free(all);
+    return -1;
+}
+
+int rl_model_list(const char *data, char ***ids, int *n, struct rl_error *err)
+{
+    struct rl_table *t = index_read(data, err);
+    int col, rc = -1;
+    char **out = NULL;
+
+    if (!t)
+        return -1;
+    if (rl_table_need(t, "id", &col, err) == 0 &&
+        (out = rl_alloc((size_t)t->nrows + 1, sizeof *out, err))) {
+        rc = 0;
+        for (int i = 0; i < t->nrows && rc == 0; i++)
+            if (!(out[i] = rl_strdup(rl_table_get(t, i, col), err)))
+                rc = -1;
+    }
+    if (rc < 0 && out)
+        rl_free_names(out, t->nrows);
+    else if (rc == 0) {
+        *ids = out;
+        *n = t->nrows;
+    }
+    rl_table_free(t);
+    return rc;
+}
+
+/* building */
+
+/* The family knows "qwen3_5"; the text part calls itself "qwen3_5_text". */
+static void settle_type(struct rl_cfg *c)
+{
+    if (!rl_family_find(c->model_type) && c->text_type && rl_family_find(c->text_type))
+        c->model_type = c->text_type;
+}
+
+static int build(struct rl_model *m, json_t *top, struct rl_error *err)
+{
+    if (rl_cfg_init(&m->cfg, m->source, top, err) < 0)
+        return -1;
+    settle_type(&m->cfg);
+    if (!(m->model_type = rl_strdup(m->cfg.model_type, err)))
+        return -1;
+    rl_graph_init(&m->graph);
+    if (rl_family_build(&m->cfg, &m->graph, err) < 0)
+        return -1;
+    if (rl_cfg_stored_dtype(&m->cfg, &m->graph.stored_dtype, err) < 0)
+        return -1;
+    return rl_cfg_quant(&m->cfg, m->graph.layers, m->graph.quant, err);
+}
+
+static int build_config(struct rl_model *m, const char *path, struct rl_error *err)
+{
+    json_t *top;
+
+    if (!(m->source = rl_strdup(path, err)))
+        return -1;
+    top = rl_json_load(m->source, err);
+    return top ? build(m, top, err) : -1;
+}
+
+static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err)
+{
+    struct rl_gguf g;
+    json_t *top;
+    int rc = -1;
+
+    if (!(m->source = rl_strdup(path, err)) || rl_gguf_load(m->source, &g, err) < 0)
+        return -1;
+    top = rl_gguf_config(&g, err);
+    if (top && build(m, top, err) == 0) {
+        for (int c = 0; c < RL_NWCLASSES; c++)
+            m->gguf_bytes[c] = g.bytes[c];
+        m->gguf_dtype = rl_gguf_dtype(&g);
+        m->gguf_file_bytes = g.tensor_bytes;
+        rc = 0;
+    }
+    rl_gguf_clear(&g);
+    return rc;
+}
+
+/* A published count is one that somebody else gave. */
+static int take_row(struct rl_model *m, const struct rl_table *t, int row,
+                    struct rl_error *err)
+{
+    int hf, total, source;
+
+    if (rl_table_need(t, "hf_id", &hf, err) < 0 ||
+        rl_table_need(t, "params_total", &total, err) < 0 ||
+        rl_table_need(t, "params_source", &source, err) < 0)
+        return -1;
+    if (!(m->hf_id = rl_strdup(rl_table_get(t, row, hf), err)) ||
+        rl_table_num(t, row, total, 0, &m->published, err) < 0)
+        return -1;
+    if (strncmp(rl_table_get(t, row, source), "computed", strlen("computed")) == 0)
+        m->published = 0;
+    return 0;
+}
+
+static int build_zoo(struct rl_model *m, const char *data, const struct rl_table *t,
+                     int row, int id, struct rl_error *err)
+{
+    char file[160], *path;
+    int rc;
+
+    if (!(m->id = rl_strdup(rl_table_get(t, row, id), err)) ||
+        take_row(m, t, row, err) < 0)
+        return -1;
+    if (strlen(m->id) > 128 || strchr(m->id, '/'))
+        return rl_fail(err, RL_EVALUE, t->source, t->line[row],
+                       "'id': expected a file name without '/'");
+    snprintf(file, sizeof file, "%s.json", m->id);
+    path = rl_path_join(data, "models", file, NULL);
+    rc =
+        path ? build_config(m, path, err) : rl_fail(err, RL_ENOMEM, NULL, 0, "no memory");
+    free(path);
+    return rc;
+}
+
+static int build_path(struct rl_model *m, const char *name, struct rl_error *err)
+{
+    char *inside;
+    int rc;
+
+    if (!(m->id = rl_strdup(name, err)))
+        return -1;
+    if (ends_in(name, ".gguf"))
+        return build_gguf(m, name, err);
+    if (!is_folder(name))
+        return build_config(m, name, err);
+    inside = rl_path_join(name, "config.json", NULL);
+    rc = inside ? build_config(m, inside, err)
+                : rl_fail(err, RL_ENOMEM, NULL, 0, "no memory");
+    free(inside);
+    return rc;
+}
+
+static int find_and_build(struct rl_model *m, const char *data, const char *name,
+                          struct rl_error *err)
+{
+    struct rl_table *t;
+    int id, hf, row, rc = -1;
+
+    if (ends_in(name, ".gguf") || ends_in(name, ".json") || *name == '.' || *name == '/')
+        return build_path(m, name, err);
+    if (!(t = index_read(data, err)))
+        return -1;
+    if (rl_table_need(t, "id", &id, err) == 0 &&
+        rl_table_need(t, "hf_id", &hf, err) == 0) {
+        row = index_find(t, id, hf, name);
+        if (row >= 0)
+            rc = build_zoo(m, data, t, row, id, err);
+        else if (is_there(name))
+            rc = build_path(m, name, err);
+        else
+            rc = unknown(t, id, hf, name, err);
+    }
+    rl_table_free(t);
+    return rc;
+}
+
+struct rl_model *rl_model_load(const char *data, const char *name, struct rl_error *err)
+{
+    struct rl_model *m = rl_alloc(1, sizeof *m, err);
+
+    if (m && find_and_build(m, data, name, err) < 0) {
+        rl_model_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void rl_model_free(struct rl_model *m)
+{
+    if (!m)
+        return;
+    rl_graph_clear(&m->graph);
+    rl_cfg_clear(&m->cfg);
+    free(m->id);
+    free(m->hf_id);
+    free(m->source);
+    free(m->model_type);
+    free(m);
+}
