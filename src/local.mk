@@ -5,10 +5,15 @@ librl_la_SOURCES += \
 	src/dtype.h \
 	src/err.c \
 	src/err.h \
+	src/ggmltype.c \
+	src/gguf.c \
+	src/gguf.h \
+	src/ggufconfig.c \
 	src/json.c \
 	src/json.h \
 	src/kernel.c \
 	src/kernel.h \
+	src/model.c \
 	src/model.h \
 	src/modelcfg.c \
 	src/modelcfg.h \
@@ -16,6 +21,8 @@ librl_la_SOURCES += \
 	src/nearest.c \
 	src/path.c \
 	src/path.h \
+	src/quantcfg.c \
+	src/quantcfg.h \
 	src/rooflint.h \
 	src/runtime.c \
 	src/runtime.h \
