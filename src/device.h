@@ -23,16 +23,20 @@ struct rl_value {
 };
 
 struct rl_device {
-    char *id, *name, *vendor, *arch, *file;
-    char *compute_capability; /* "8.9", "gfx942", "cpu", "metal" */
-    char *mem_type, *link_type, *pcie;
+    /* texts point into `rows`, but for id and file */
+    char *id, *file;
+    const char *name, *vendor, *arch;
+    const char *compute_capability; /* "8.9", "gfx942", "cpu", "metal" */
+    const char *mem_type, *link_type, *pcie;
     int year;
     int is_cpu, unified_memory;
     double sm_count;  /* SMs, CUs, Xe cores, GPU cores, CPU cores */
     double boost_hz;  /* vector clock of the sheet */
     double tensor_hz; /* clock that the tensor figures assume */
     double max_hz;    /* highest clock the part reaches */
-    double mem_bytes, l2_bytes, smem_bytes_per_sm;
+    double mem_bytes; /* what a program can allocate */
+    double l2_bytes, smem_bytes_per_sm;
+    double llc_bytes;        /* Infinity Cache behind the L2; 0: none */
     double tdp_w, price_usd; /* 0: unknown */
 
     /* The sheet's peaks ("speed of light") … */
@@ -42,6 +46,7 @@ struct rl_device {
      * architecture's median fraction with a wide interval. */
     struct rl_value dram;
     struct rl_value rate[RL_NUNITS];
+    struct rl_value dram_core;       /* bytes/s that one CPU core draws; a GPU's: dram */
     struct rl_value l2;              /* bytes/s, all SMs */
     struct rl_value sfu;             /* exp/s */
     struct rl_value launch_stream_s; /* back-to-back kernel gap, stream */
@@ -50,15 +55,26 @@ struct rl_device {
     struct rl_value link;            /* bytes/s to peers, one direction */
     struct rl_value pcie_bw;         /* bytes/s to the host, one direction */
     struct rl_value idle_w, busy_w;  /* power: idle; full memory load */
+
+    struct rl_devrows *rows; /* the file, see device_rows.h */
+    struct rl_table *priors; /* hwdb/priors.csv */
 };
 
-/* rl_device_load (rooflint.h) takes ids and the short aliases of the CONTRACT;
- * this one takes a file. */
-struct rl_device *rl_device_load_file(const char *path, struct rl_error *err);
+/* rl_device_load (rooflint.h) takes an id, an alias of hwdb/aliases.csv, the
+ * words of exactly one id ("a6000", "l40s"), or the path of a file.  This one
+ * also knows `host`: <user>/host.csv as `rooflint bench` wrote it; user may be
+ * NULL. */
+struct rl_device *rl_device_load_for(const char *data, const char *user, const char *name,
+                                     struct rl_error *err);
+/* The id (or path) a name stands for, malloc'd; NULL with the nearest names. */
+char *rl_device_resolve(const char *data, const char *name, struct rl_error *err);
+/* A device file anywhere; data holds the priors. */
+struct rl_device *rl_device_load_file(const char *data, const char *path,
+                                      struct rl_error *err);
 int rl_device_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 /* The unit that really runs a dtype's arithmetic on this device: fp8 on an
- * A100 runs as bf16, bf16 on a V100 as fp16 or fp32.  Never fails: RL_FP32 is
+ * A100 runs as bf16, bf16 on a V100 as fp32.  Never fails: RL_FP32 is
  * always there. */
 enum rl_unit rl_device_unit(const struct rl_device *d, enum rl_unit wanted);
 

@@ -1,6 +1,10 @@
 librl_la_SOURCES += \
 	src/command.h \
+	src/device.c \
 	src/device.h \
+	src/device_fill.c \
+	src/device_rows.c \
+	src/device_rows.h \
 	src/dtype.c \
 	src/dtype.h \
 	src/err.c \

@@ -76,6 +76,8 @@ double rl_unit_factor(const char *unit)
         {"TB/s", 1e12},
         {"GiB/s", 1073741824},
         {"B/clk/SM", 1},
+        {"bit", 1},
+        {"Gbit/s", 1e9},
         /* arithmetic */
         {"FLOP", 1},
         {"GFLOP", 1e9},
