@@ -20,6 +20,8 @@ enum rl_sym {
     RL_R,   /* rows of logits: B (last) or T (all) */
     RL_X,   /* encoder tokens per sequence */
     RL_TX,  /* encoder tokens of all sequences, B·X */
+    RL_TS,  /* cached tokens of all sequences, B·S */
+    RL_TP,  /* ranks of the tensor-parallel group */
     /* dtypes */
     RL_DT_W,   /* weights of the node's wclass */
     RL_DT_ACT, /* activations */
@@ -63,6 +65,9 @@ struct rl_node {
     double weights;   /* parameters one call streams (its own matrix) */
     unsigned split;   /* bit set of arguments divided by tp */
     const char *glue; /* key of the runtime's launch table; NULL: op name */
+    bool join;        /* reads the input of the node before: stacks that merge such
+                         projections (q, k, v; gate, up) run one GEMM of the
+                         summed n, see rl_graph_merge */
     bool fusable;     /* a fused runtime does it inside a neighbour (act·mul,
                          residual, rope into append …): see the runtime */
 };
@@ -150,6 +155,15 @@ struct rl_params {
     double stored, resident, active, read_per_token;
 };
 void rl_graph_params(const struct rl_graph *g, struct rl_params *out);
+
+/* A copy for stacks that merge projections of one input: every run of joined
+ * GEMMs becomes one node.  0, or -1 when memory is short. */
+int rl_graph_merge(const struct rl_graph *g, struct rl_graph *out, struct rl_error *err);
+
+/* Parameters that one decode step of one token streams, counted over the
+ * operator calls: equals read_per_token unless a block is called repeatedly
+ * (Zamba2's shared blocks). */
+double rl_graph_streamed(const struct rl_graph *g);
 
 double rl_graph_kv_elems(const struct rl_graph *g);    /* per token, long context
                                                           limit of unwindowed layers
