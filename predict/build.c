@@ -258,7 +258,10 @@ void rl_b_norm(struct rl_build *b, const char *label, double width, unsigned kin
 
     if (sharded)
         rl_b_split(b, n, "width");
-    rl_b_own(b, n, RL_W_SMALL, k == RL_BARE ? 0 : k == RL_LN ? 2 * width : width,
+    rl_b_own(b, n, RL_W_SMALL,
+             k == RL_BARE ? 0
+             : k == RL_LN ? 2 * width
+                          : width,
              sharded);
 }
 
@@ -395,8 +398,8 @@ static int check_node(const struct rl_build *b, const struct rl_node *n)
     for (int i = 0; n->op->param[i].name; i++) {
         const struct rl_param *p = &n->op->param[i];
         if (n->arg[i].sym == RL_NSYMS)
-            return rl_fail(b->err, RL_EVALUE, b->c->source, 0,
-                           "%s of '%s' has no '%s'", n->op->name, n->label, p->name);
+            return rl_fail(b->err, RL_EVALUE, b->c->source, 0, "%s of '%s' has no '%s'",
+                           n->op->name, n->label, p->name);
         if (p->kind == RL_P_NUM && n->arg[i].sym == RL_ONE && n->arg[i].k < p->min &&
             n->arg[i].k != p->fallback)
             return rl_fail(b->err, RL_EVALUE, b->c->source, 0,

@@ -29,24 +29,25 @@ struct rl_build {
     struct rl_graph *g;
     const struct rl_cfg *c;
     struct rl_error *err;
-    int rc;          /* -1 after the first error */
-    double hidden;   /* of the stream modules read and write; set by rl_b_open */
-    double count;    /* layers alike being emitted */
-    unsigned phase;  /* of the nodes emitted */
-    enum rl_sym t;   /* rows: RL_T, RL_TX in an encoder */
-    enum rl_sym l;   /* per sequence: RL_L, RL_X */
-    bool encoder;    /* bidirectional, no cache, prefill only, not read in decode */
-    bool no_params;  /* calls of weights counted elsewhere (shared blocks) */
-    bool no_nodes;   /* resident weights that a text token never runs (vision) */
+    int rc;         /* -1 after the first error */
+    double hidden;  /* of the stream modules read and write; set by rl_b_open */
+    double count;   /* layers alike being emitted */
+    unsigned phase; /* of the nodes emitted */
+    enum rl_sym t;  /* rows: RL_T, RL_TX in an encoder */
+    enum rl_sym l;  /* per sequence: RL_L, RL_X */
+    bool encoder;   /* bidirectional, no cache, prefill only, not read in decode */
+    bool no_params; /* calls of weights counted elsewhere (shared blocks) */
+    bool no_nodes;  /* resident weights that a text token never runs (vision) */
     struct rl_block scratch; /* written where no block is to be recorded */
 };
 
 /* fields (build_cfg.c) ---------------------------------------------------- */
 
 /* Starts the graph: name, hidden size (0 when the family's field has another
- * name: set b.hidden), position limit, stored dtype, quantisation. */
+ * name: rl_b_shape), layers, position limit. */
 void rl_b_open(struct rl_build *b, const struct rl_cfg *c, struct rl_graph *g,
                struct rl_error *err);
+void rl_b_shape(struct rl_build *b, double hidden, double layers, double positions);
 int rl_b_close(struct rl_build *b); /* checks every argument is bound */
 
 double rl_b_num(struct rl_build *b, const char *key);
@@ -66,8 +67,6 @@ double rl_b_count_str(struct rl_build *b, const char *key, const char *value,
 double rl_b_count_num(struct rl_build *b, const char *key, double value, double layers);
 /* Length of a list; -1: absent. */
 double rl_b_list(struct rl_build *b, const char *key);
-/* Sets g->quant[] and g->stored_dtype from the config. */
-void rl_b_formats(struct rl_build *b);
 
 /* core (build.c) ---------------------------------------------------------- */
 
@@ -110,9 +109,9 @@ void rl_b_linear_on(struct rl_build *b, const char *label, enum rl_sym sym, doub
 void rl_b_all_reduce(struct rl_build *b, double width);
 
 enum rl_norm_kind {
-    RL_RMS,    /* weight */
-    RL_LN,     /* weight and bias */
-    RL_BARE,   /* no parameters */
+    RL_RMS,             /* weight */
+    RL_LN,              /* weight and bias */
+    RL_BARE,            /* no parameters */
     RL_NORM_SHARDED = 8 /* flag: the width is divided by tp */
 };
 void rl_b_norm(struct rl_build *b, const char *label, double width, unsigned kind);
@@ -200,10 +199,10 @@ void rl_b_moe(struct rl_build *b, const struct rl_moe *m);
 
 struct rl_mamba1 {
     double in, out, inner, state, dt_rank, conv;
-    bool conv_bias, bias;  /* bias: of in_proj and out_proj */
-    bool dt_bc_norm;       /* weights of the dt, B and C norms (Jamba) */
-    bool bare_norm;        /* B, C, dt norms without weights (Falcon-Mamba) */
-    bool no_proj;          /* the caller emits in_proj and out_proj (Hymba) */
+    bool conv_bias, bias; /* bias: of in_proj and out_proj */
+    bool dt_bc_norm;      /* weights of the dt, B and C norms (Jamba) */
+    bool bare_norm;       /* B, C, dt norms without weights (Falcon-Mamba) */
+    bool no_proj;         /* the caller emits in_proj and out_proj (Hymba) */
 };
 void rl_b_mamba1(struct rl_build *b, const struct rl_mamba1 *m);
 
@@ -249,7 +248,7 @@ struct rl_rwkv {
     double head_dim, inter;
     double lora_w, lora_a, lora_v, lora_g; /* v7: all; v6: w and mix */
     double lora_mix;                       /* v6: of the five token-shift mixes */
-    bool first; /* v7: layer 0 has no value LoRA */
+    bool first;                            /* v7: layer 0 has no value LoRA */
 };
 void rl_b_rwkv7(struct rl_build *b, const struct rl_rwkv *m); /* time and channel mix */
 void rl_b_rwkv6(struct rl_build *b, const struct rl_rwkv *m);

@@ -122,7 +122,8 @@ void rl_b_lightning(struct rl_build *b, double heads, double head_dim)
 }
 
 /* Low-rank correction in → rank → out. */
-static void lora(struct rl_build *b, const char *label, double rank, double out, bool bias)
+static void lora(struct rl_build *b, const char *label, double rank, double out,
+                 bool bias)
 {
     rl_b_linear(b, label, b->hidden, rank, 0);
     rl_b_linear(b, label, rank, out, RL_COL | (bias ? RL_BIAS : 0));

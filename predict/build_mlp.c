@@ -20,7 +20,8 @@ void rl_b_mlp_io(struct rl_build *b, double in, double inter, double out, unsign
     rl_b_linear(b, gated ? "down_proj" : "fc2", inter, out, RL_ROW | bias);
     if (flags & RL_MLP_NO_BLOCK)
         return;
-    if (b->encoder && b->g->nblocks > 0 && b->rc == 0) { /* an encoder layer is one block */
+    if (b->encoder && b->g->nblocks > 0 &&
+        b->rc == 0) { /* an encoder layer is one block */
         struct rl_block *e = &b->g->block[b->g->nblocks - 1];
         if (e->kind == RL_BLK_ENCODER && e->inter <= 0) {
             e->inter = inter;
@@ -74,8 +75,7 @@ static void experts(struct rl_build *b, const struct rl_moe *m, double width)
     rl_b_own(b, n, RL_W_EXPERT, m->experts * one, true);
     rl_b_own(b, n, RL_W_SMALL, m->experts * m->expert_bias, false);
     if (b->rc == 0 && !b->no_params)
-        b->g->inactive +=
-            b->count * (m->experts - m->topk) * (one + m->expert_bias);
+        b->g->inactive += b->count * (m->experts - m->topk) * (one + m->expert_bias);
     rl_b_all_reduce(b, width);
 }
 

@@ -26,8 +26,8 @@ struct rl_node *rl_b_scan(struct rl_build *b, const char *op, const char *label,
     return n;
 }
 
-static void conv_args(struct rl_build *b, struct rl_node *n, double channels, double width,
-                      double weights)
+static void conv_args(struct rl_build *b, struct rl_node *n, double channels,
+                      double width, double weights)
 {
     if (!n)
         return;

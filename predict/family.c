@@ -1,0 +1,52 @@
+/* The list of families, and building a graph from a config. */
+#include "family.h"
+
+#include "err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+extern const struct rl_family rl_family_llama;
+
+const struct rl_family *const rl_families[] = {
+    &rl_family_llama,
+    NULL,
+};
+
+const struct rl_family *rl_family_find(const char *model_type)
+{
+    for (int i = 0; model_type && rl_families[i]; i++)
+        for (int j = 0; rl_families[i]->model_types[j]; j++)
+            if (strcmp(rl_families[i]->model_types[j], model_type) == 0)
+                return rl_families[i];
+    return NULL;
+}
+
+static int unknown(const struct rl_cfg *c, struct rl_error *err)
+{
+    char known[640] = "";
+    size_t used = 0;
+
+    for (int i = 0; rl_families[i]; i++)
+        for (int j = 0; rl_families[i]->model_types[j] && used < sizeof known; j++)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
+                                     used ? ", " : "", rl_families[i]->model_types[j]);
+    return rl_fail(err, RL_ENAME, c->source, 0, "unknown model_type '%s'; known: %s",
+                   c->model_type ? c->model_type : "", known);
+}
+
+int rl_family_build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
+{
+    const struct rl_family *f = rl_family_find(c->model_type);
+
+    rl_graph_init(g);
+    if (!f)
+        f = rl_family_find(c->text_type);
+    if (!f)
+        return unknown(c, err);
+    if (f->build(c, g, err) < 0) {
+        rl_graph_clear(g);
+        return -1;
+    }
+    return 0;
+}

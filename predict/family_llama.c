@@ -1,0 +1,207 @@
+/* Llama and its near relatives: pre-norm, RoPE, grouped-query attention, a
+ * gated MLP or a mixture of such.  Read in Hugging Face transformers
+ * models/{llama,mistral,phi3,qwen2,qwen2_moe,qwen3,qwen3_moe,mixtral,...}.
+ *
+ * What differs is a row of the table, not code: biases, norms of q and k,
+ * experts, what an absent field means.
+ * Ignored: multipliers and soft caps (no work to speak of).
+ */
+#include "build.h"
+#include "vision.h"
+
+#include <string.h>
+
+enum moe_style {
+    NO_EXPERTS,
+    MIXTRAL, /* num_local_experts of width intermediate_size on every layer */
+    QWEN_MOE /* num_experts of moe_intermediate_size, some layers dense */
+};
+
+struct kin {
+    const char *type;
+    enum rl_qk_norm qk_norm;
+    bool qkv_bias; /* always, whatever attention_bias says */
+    bool tied;     /* tie_word_embeddings when absent */
+    bool windowed; /* sliding_window on every layer */
+    bool diffusion;
+    double head_dim; /* when absent; 0: hidden / heads */
+    double kv_heads; /* when absent; 0: heads */
+    enum moe_style moe;
+};
+
+static const struct kin kin[] = {
+    {.type = "llama"},
+    {.type = "mistral", .windowed = true, .kv_heads = 8},
+    {.type = "smollm3", .tied = true, .kv_heads = 4},
+    {.type = "phi3", .windowed = true},
+    {.type = "llada", .diffusion = true},
+    {.type = "granite"},
+    {.type = "helium", .head_dim = 128},
+    {.type = "minicpm", .tied = true},
+    {.type = "qwen2", .qkv_bias = true},
+    {.type = "Dream", .qkv_bias = true, .diffusion = true},
+    {.type = "qwen2_vl", .qkv_bias = true},
+    {.type = "qwen2_5_vl", .qkv_bias = true},
+    {.type = "qwen2_5_vl_text", .qkv_bias = true},
+    {.type = "qwen2_moe", .qkv_bias = true, .moe = QWEN_MOE},
+    {.type = "qwen3", .qk_norm = RL_QK_HEAD, .head_dim = 128},
+    {.type = "qwen3_moe", .qk_norm = RL_QK_HEAD, .head_dim = 128, .moe = QWEN_MOE},
+    {.type = "olmoe", .qk_norm = RL_QK_FULL, .moe = MIXTRAL},
+    {.type = "mixtral", .windowed = true, .kv_heads = 8, .moe = MIXTRAL},
+};
+
+static const char *const types[] = {
+    "llama",     "mistral",    "smollm3",         "phi3",      "llada",
+    "granite",   "helium",     "minicpm",         "qwen2",     "Dream",
+    "qwen2_vl",  "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_moe", "qwen3",
+    "qwen3_moe", "olmoe",      "mixtral",         NULL};
+
+static const struct kin *kin_of(const struct rl_cfg *c)
+{
+    for (size_t i = 0; i < sizeof kin / sizeof *kin; i++)
+        if (strcmp(c->model_type, kin[i].type) == 0 ||
+            (c->text_type && strcmp(c->text_type, kin[i].type) == 0))
+            return &kin[i];
+    return &kin[0];
+}
+
+/* Layers that see a window only. */
+static double windowed_layers(struct rl_build *b, const struct kin *k, double layers)
+{
+    double n = rl_b_count_str(b, "layer_types", "sliding_attention", layers);
+
+    if (n >= 0 || !rl_b_has(b, "sliding_window"))
+        return n > 0 ? n : 0;
+    if (k->windowed)
+        return layers;
+    if (!rl_b_bool_or(b, "use_sliding_window", false))
+        return 0;
+    double first = rl_b_num_or(b, "max_window_layers", 0);
+    return first < layers ? layers - first : 0;
+}
+
+/* SmolLM3 leaves RoPE out on every no_rope_layer_interval-th layer. */
+static double unrotated_layers(struct rl_build *b, double layers)
+{
+    double n = rl_b_count_num(b, "no_rope_layers", 0, layers);
+    double every = rl_b_num_or(b, "no_rope_layer_interval", 0);
+
+    if (n >= 0)
+        return n;
+    return every > 0 ? (layers - (double)((long)layers % (long)every)) / every : 0;
+}
+
+static void read_attention(struct rl_build *b, const struct kin *k, struct rl_attn *a)
+{
+    a->heads = rl_b_num(b, "num_attention_heads");
+    a->kv_heads =
+        rl_b_num_or(b, "num_key_value_heads", k->kv_heads > 0 ? k->kv_heads : a->heads);
+    a->head_dim =
+        rl_b_num_or(b, "head_dim", k->head_dim > 0 ? k->head_dim : b->hidden / a->heads);
+    a->qk_norm = k->qk_norm;
+    a->o_bias = !k->qkv_bias && rl_b_bool_or(b, "attention_bias", false);
+    a->qkv_bias = k->qkv_bias || a->o_bias;
+    a->bidirectional = k->diffusion;
+}
+
+/* Attention on `layers` layers of which the first groups differ. */
+static void attention(struct rl_build *b, const struct kin *k, double layers)
+{
+    struct rl_attn a = {0};
+    double windowed = windowed_layers(b, k, layers), bare = unrotated_layers(b, layers);
+
+    read_attention(b, k, &a);
+    rl_b_layers(b, layers);
+    rl_b_norm(b, "input_norm", b->hidden, RL_RMS);
+    if (windowed > 0) {
+        a.window = rl_b_num_or(b, "sliding_window", 4096);
+        rl_b_layers(b, windowed);
+        rl_b_attention(b, &a);
+        a.window = 0;
+        rl_b_layers(b, layers - windowed);
+        rl_b_attention(b, &a);
+    } else {
+        rl_b_layers(b, layers - bare);
+        rl_b_attention(b, &a);
+        a.rope_dim = -1;
+        rl_b_layers(b, bare);
+        rl_b_attention(b, &a);
+    }
+    rl_b_layers(b, layers);
+    rl_b_residual(b);
+    rl_b_norm(b, "post_norm", b->hidden, RL_RMS);
+}
+
+/* Layers with experts: not in mlp_only_layers, every decoder_sparse_step-th. */
+static double sparse_layers(struct rl_build *b, double layers)
+{
+    double step = rl_b_num_or(b, "decoder_sparse_step", 1), n = 0, only = 0, x = -1;
+
+    for (double i = 0; i < layers; i++) {
+        bool sparse = (long)(i + 1) % (long)step == 0;
+        only = rl_b_list(b, "mlp_only_layers");
+        for (size_t j = 0; j < (size_t)(only > 0 ? only : 0) && b->rc == 0; j++) {
+            b->rc = rl_cfg_num_at(b->c, "mlp_only_layers", j, &x, b->err);
+            sparse = sparse && x != i;
+        }
+        n += sparse;
+    }
+    return n;
+}
+
+static void feed_forward(struct rl_build *b, const struct kin *k, double layers)
+{
+    double inter = rl_b_num(b, "intermediate_size"), sparse = 0;
+    unsigned bias = rl_b_bool_or(b, "mlp_bias", false) ? RL_MLP_BIAS : 0;
+    struct rl_moe m = {0};
+
+    if (k->moe == MIXTRAL) {
+        sparse = layers;
+        m.experts = rl_b_num2(b, "num_local_experts", "num_experts");
+        m.inter = inter;
+    } else if (k->moe == QWEN_MOE) {
+        sparse = sparse_layers(b, layers);
+        m.experts = rl_b_num(b, "num_experts");
+        m.inter = rl_b_num(b, "moe_intermediate_size");
+        m.shared_inter = rl_b_num_or(b, "shared_expert_intermediate_size", 0);
+        m.shared_gate = m.shared_inter > 0;
+    }
+    if (sparse > 0) {
+        m.topk = rl_b_num(b, "num_experts_per_tok");
+        rl_b_layers(b, sparse);
+        rl_b_moe(b, &m);
+    }
+    rl_b_layers(b, layers - sparse);
+    rl_b_mlp(b, inter, RL_MLP_GATED | bias);
+    rl_b_layers(b, layers);
+    rl_b_residual(b);
+}
+
+static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
+{
+    const struct kin *k = kin_of(c);
+    struct rl_build b;
+
+    g->diffusion = k->diffusion;
+    rl_b_open(&b, c, g, err);
+    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
+    double layers = rl_b_num(&b, "num_hidden_layers");
+    if (k->diffusion)
+        rl_b_phase(&b, RL_PREFILL); /* every step is a whole pass */
+    rl_b_embed(&b, vocab, hidden);
+    attention(&b, k, layers);
+    feed_forward(&b, k, layers);
+    rl_b_layers(&b, 1);
+    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
+    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", k->tied), false);
+    rl_b_vision_qwen(&b);
+    return rl_b_close(&b);
+}
+
+const struct rl_family rl_family_llama = {
+    .model_types = types,
+    .ref =
+        "transformers models/llama, mistral, mixtral, phi3, smollm3, qwen2(_moe, _vl), "
+        "qwen3(_moe), olmoe, granite, helium",
+    .build = build,
+};
