@@ -115,6 +115,8 @@ static int fail(const struct rl_op_type *op, struct rl_error *err, enum rl_code 
     return rl_fail(err, code, NULL, 0, "%s: parameter '%s': %s", op->name, param, what);
 }
 
+static const char routings[] = "expected balanced, uniform or power_law_A, 0 < A ≤ 8";
+
 static int check_dtype(const struct rl_op_type *op, const struct rl_param *par, double v,
                        struct rl_error *err)
 {
@@ -130,9 +132,10 @@ static int check_param(const struct rl_op_type *op, const struct rl_param *par, 
 {
     if (par->kind == RL_P_DTYPE)
         return check_dtype(op, par, v, err);
-    if (par->kind == RL_P_ROUTING && !(v >= 0.0 && v <= 8.0))
-        return fail(op, err, RL_EVALUE, par->name,
-                    "expected balanced or power_law_A with 0 < A ≤ 8");
+    if (par->kind == RL_P_ROUTING)
+        return v == RL_ROUTING_UNIFORM || (v >= 0.0 && v <= 8.0)
+                   ? 0
+                   : fail(op, err, RL_EVALUE, par->name, routings);
     if (isnan(v))
         return fail(op, err, RL_EVALUE, par->name, "not a number");
     if (v < par->min)
@@ -196,10 +199,9 @@ static int routing(const char *text, double *out)
 {
     static const char law[] = "power_law_";
 
-    if (strcmp(text, "balanced") == 0) {
-        *out = 0.0;
+    *out = strcmp(text, "balanced") == 0 ? 0.0 : RL_ROUTING_UNIFORM;
+    if (*out == 0.0 || strcmp(text, "uniform") == 0)
         return 0;
-    }
     if (strncmp(text, law, sizeof(law) - 1) != 0)
         return -1;
     return number(text + sizeof(law) - 1, out) || *out <= 0.0 ? -1 : 0;
@@ -217,9 +219,8 @@ static int parse_value(const struct rl_op_type *op, const struct rl_param *par,
     }
     if (par->kind == RL_P_ROUTING) {
         if (routing(text, out))
-            return fail(op, err, RL_EVALUE, par->name,
-                        "expected balanced or power_law_A with A > 0");
-        return 0;
+            return fail(op, err, RL_EVALUE, par->name, routings);
+        return check_param(op, par, *out, err);
     }
     if (number(text, out) || (par->kind == RL_P_NUM && *out != floor(*out)))
         return rl_fail(err, RL_EVALUE, NULL, 0,
@@ -287,8 +288,8 @@ static int print_value(const struct rl_param *par, double v, char *buf, size_t s
 {
     if (par->kind == RL_P_DTYPE)
         return snprintf(buf, size, "%s=%s", par->name, rl_dtype((enum rl_dtype)v)->name);
-    if (par->kind == RL_P_ROUTING && v == 0.0)
-        return snprintf(buf, size, "%s=balanced", par->name);
+    if (par->kind == RL_P_ROUTING && v <= 0.0)
+        return snprintf(buf, size, "%s=%s", par->name, v == 0.0 ? "balanced" : "uniform");
     if (par->kind == RL_P_ROUTING)
         return snprintf(buf, size, "%s=power_law_%.15g", par->name, v);
     return snprintf(buf, size, "%s=%.16g", par->name, v);

@@ -20,12 +20,12 @@ enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 24 };
 enum rl_param_kind {
     RL_P_NUM,     /* a whole number; ≥ 1 unless min says 0 */
     RL_P_DTYPE,   /* an enum rl_dtype; min RL_DT_NONE: "none" is allowed */
-    RL_P_ROUTING, /* "balanced" = 0, "power_law_A" = A */
+    RL_P_ROUTING, /* "uniform" = -1, "balanced" = 0, "power_law_A" = A */
     RL_P_REAL,    /* a number ≥ min, fractions allowed */
 };
 
 /* A fallback: what the parameter before this one holds. */
-#define RL_AS_BEFORE (-1.0)
+#define RL_AS_BEFORE (-2.0)
 
 struct rl_param {
     const char *name;

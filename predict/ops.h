@@ -33,6 +33,10 @@ enum {
 };
 extern const struct rl_op_type rl_op_attention_prefill, rl_op_attention_decode;
 
+/* (query, key) pairs of one head and sequence that the mask leaves. */
+double rl_attention_pairs(double q_len, double kv_len, double window, double chunk,
+                          int causal);
+
 /* Multi-head latent attention, the core: neither the up-projection kv_b nor
  * the two absorption products are inside (families emit them as gemm). */
 enum {
@@ -149,14 +153,16 @@ enum {
     RL_MOE_MATRICES, /* 3: gated, 2: not */
     RL_MOE_TP,
     RL_MOE_EP,
-    RL_MOE_ROUTING, /* 0: balanced; A: power_law_A */
+    RL_MOE_ROUTING, /* 0: balanced (even); -1: uniform (random, what models
+                       use); A: power_law_A */
     RL_MOE_DTYPE,
 };
 extern const struct rl_op_type rl_op_moe;
 
-/* Expected number of different experts that `tokens` tokens of `topk` choices
- * touch among `experts`; alpha 0: uniform, else loads follow a power law. */
-double rl_moe_distinct(double tokens, double topk, double experts, double alpha);
+/* Different experts that `tokens` tokens with `topk` choices each touch among
+ * `experts`; routing as RL_MOE_ROUTING. */
+double rl_moe_distinct(double tokens, double topk, double experts, double routing);
+#define RL_ROUTING_UNIFORM (-1.0)
 
 enum { RL_COMM_GPUS, RL_COMM_BYTES };
 extern const struct rl_op_type rl_op_all_reduce, rl_op_all_gather;
