@@ -16,7 +16,23 @@ librl_la_SOURCES += \
 	predict/graph.h \
 	predict/memory.c \
 	predict/memory.h \
+	predict/op.c \
 	predict/op.h \
+	predict/op_attention.c \
+	predict/op_comm.c \
+	predict/op_conv.c \
+	predict/op_delta.h \
+	predict/op_gdn.c \
+	predict/op_gemm.c \
+	predict/op_glue.c \
+	predict/op_kda.c \
+	predict/op_linear_attn.c \
+	predict/op_mamba1.c \
+	predict/op_mla.c \
+	predict/op_moe.c \
+	predict/op_ssd.c \
+	predict/op_util.h \
+	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
 	predict/predict.c \
