@@ -27,8 +27,8 @@ static void set_source(struct rl_error *err, const char *source)
     defuse(err->source);
 }
 
-int rl_fail(struct rl_error *err, enum rl_code code, const char *source, int line,
-            const char *fmt, ...)
+int(rl_fail)(struct rl_error *err, enum rl_code code, const char *source, int line,
+             const char *fmt, ...)
 {
     va_list ap;
 

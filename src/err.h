@@ -22,6 +22,13 @@
  * there is none.  Always returns -1, so that callers can `return rl_fail(…)`. */
 int rl_fail(struct rl_error *err, enum rl_code code, const char *source, int line,
             const char *fmt, ...) RL_PRINTF(5, 6);
+/* So that the compiler sees the -1, and which variables are set after it. */
+static inline int rl_failed(int minus_one)
+{
+    (void)minus_one;
+    return -1;
+}
+#define rl_fail(...) rl_failed(rl_fail(__VA_ARGS__))
 
 /* Allocation failure is fatal nowhere in the library; these set the error. */
 void *rl_alloc(size_t n, size_t size, struct rl_error *err); /* zeroed */
