@@ -89,15 +89,15 @@ static bool is_torch_stack(const char *name)
     return false;
 }
 
-static double runtime_distance(const struct rl_kernel *k, const struct rl_runtime *r)
+static double runtime_distance(const struct rl_kernel *k, const char *name)
 {
-    if (!r || k->op->cls == RL_CLS_COMM) /* every stack calls the same NCCL */
+    if (!name || k->op->cls == RL_CLS_COMM) /* every stack calls the same NCCL */
         return 0;
-    if (!strcmp(k->runtime, r->name))
+    if (!strcmp(k->runtime, name))
         return 0;
-    if (same_id(k->runtime, r->name))
-        return r->name[id_length(r->name)] ? D_VERSION : 0;
-    if (!is_torch_stack(k->runtime) || !is_torch_stack(r->name))
+    if (same_id(k->runtime, name))
+        return name[id_length(name)] ? D_VERSION : 0;
+    if (!is_torch_stack(k->runtime) || !is_torch_stack(name))
         return INFINITY;
     return same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1;
 }
@@ -115,10 +115,10 @@ static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
 }
 
 static double distance(const struct rl_kernel *k, const struct rl_device *d,
-                       const struct rl_runtime *r, const char *impl, enum rl_dtype dt,
+                       const char *runtime, const char *impl, enum rl_dtype dt,
                        enum rl_dtype kv)
 {
-    double dist = runtime_distance(k, r) + dtype_distance(k, dt, kv);
+    double dist = runtime_distance(k, runtime) + dtype_distance(k, dt, kv);
     if (impl && strcmp(impl, k->impl))
         dist += D_IMPL;
     if (strcmp(k->device, d->id)) {
@@ -162,24 +162,27 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_de
         widen(out, SD_DEVICE + SD_PER_ARCH * (dist - D_DEVICE) / D_ARCH);
 }
 
-void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
-               const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
-               enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out)
+/* What is asked for. */
+struct ask {
+    const struct rl_kernel_db *db;
+    const struct rl_device *d;
+    const char *runtime, *impl; /* NULL: any */
+    const struct rl_op_type *op;
+    enum rl_dtype dtype, kv_dtype;
+    bool without; /* entries of the device itself do not count */
+};
+
+static void choose(const struct ask *a, struct rl_choice *out)
 {
     memset(out, 0, sizeof *out);
-    use_prior(op, out);
-    if (!impl && r) {
-        char key[64];
-        snprintf(key, sizeof key, "impl.%s", op->name);
-        impl = rl_runtime_str(r, key, NULL);
-    }
+    use_prior(a->op, out);
     const struct rl_kernel *best = NULL;
     double best_dist = D_MAX;
-    for (int i = 0; i < rl_kernel_db_count(db); i++) {
-        const struct rl_kernel *k = rl_kernel_db_at(db, i);
-        if (k->op != op)
+    for (int i = 0; i < rl_kernel_db_count(a->db); i++) {
+        const struct rl_kernel *k = rl_kernel_db_at(a->db, i);
+        if (k->op != a->op || (a->without && !strcmp(k->device, a->d->id)))
             continue;
-        double dist = distance(k, d, r, impl, dtype, kv_dtype);
+        double dist = distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype);
         /* among equals the one with most rows is the stack's usual kernel */
         if (dist < best_dist || (best && dist <= best_dist && k->n > best->n)) {
             best = k;
@@ -187,5 +190,27 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
         }
     }
     if (best)
-        use_entry(best, best_dist, d, out);
+        use_entry(best, best_dist, a->d, out);
+}
+
+void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
+               const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
+               enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out)
+{
+    if (!impl && r) {
+        char key[64];
+        snprintf(key, sizeof key, "impl.%s", op->name);
+        impl = rl_runtime_str(r, key, NULL);
+    }
+    struct ask a = {db, d, r ? r->name : NULL, impl, op, dtype, kv_dtype, false};
+    choose(&a, out);
+}
+
+void rl_choose_without(const struct rl_kernel_db *db, const struct rl_device *d,
+                       const char *runtime, const struct rl_op_type *op,
+                       const char *impl, enum rl_dtype dtype, enum rl_dtype kv_dtype,
+                       struct rl_choice *out)
+{
+    struct ask a = {db, d, runtime, impl, op, dtype, kv_dtype, true};
+    choose(&a, out);
 }

@@ -34,6 +34,13 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
                const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
                enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out);
 
+/* The same as if nothing had been measured on d itself: what a device without
+ * data gets.  runtime: its name as in the ops files. */
+void rl_choose_without(const struct rl_kernel_db *db, const struct rl_device *d,
+                       const char *runtime, const struct rl_op_type *op,
+                       const char *impl, enum rl_dtype dtype, enum rl_dtype kv_dtype,
+                       struct rl_choice *out);
+
 /* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
  * model get the generic roofline: the maximum over units and memory levels. */
 double rl_op_seconds(const struct rl_op_type *op, const double *p,

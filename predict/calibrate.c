@@ -1,0 +1,265 @@
+/* Calibration of one kernel, and its cross-validation by whole shapes.
+ *
+ * Rows of one shape (all m of one (n,k), all lengths of one head shape) are left
+ * out together: rows that differ in the batch alone know too much of each other
+ * to score a fit.  The interval of an entry are the 5 and 95 % quantiles of the
+ * log error on the rows left out; the interval that a left-out row is scored
+ * with comes from the other folds, so that coverage is honest too.
+ */
+#include "calibrate.h"
+
+#include "err.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_ROWS = 12, MIN_SHAPES = 3 };
+static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
+
+struct work {
+    const struct rl_samples *s;
+    const struct rl_group *g;
+    const struct rl_machine *m;
+    const struct rl_calibrate_options *o;
+    struct rl_fit_prior prior;
+    const struct rl_sample **train; /* [n] scratch */
+    int *fold;                      /* [n] */
+    double *error;                  /* [n] log(measured / predicted), held out */
+    double *sorted;                 /* [n] scratch */
+};
+
+static const struct rl_sample *row(const struct work *w, size_t i)
+{
+    return &w->s->at[w->g->first + i];
+}
+
+static int ascending(const void *va, const void *vb)
+{
+    double a = *(const double *)va, b = *(const double *)vb;
+    return (a > b) - (a < b);
+}
+
+bool rl_calibration_identified(const struct rl_calibration *c, int i)
+{
+    double sd = c->key->op->coef[i].prior_sd;
+    return c->fit.sd[i] > 0 && c->fit.sd[i] < IDENTIFIED * sd;
+}
+
+struct ranked {
+    unsigned long long hash;
+    size_t first, n;
+};
+
+static int by_hash(const void *va, const void *vb)
+{
+    const struct ranked *a = va, *b = vb;
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+/* Deals whole shapes (or, for `few`, single rows) in the order of their hash:
+ * fold = rank mod folds.  Returns the number dealt. */
+static size_t deal(struct work *w, bool shapes, int folds, struct rl_error *err)
+{
+    struct ranked *r = rl_alloc(w->g->n, sizeof *r, err);
+    if (!r)
+        return 0;
+    size_t n = 0;
+    for (size_t i = 0; i < w->g->n; i++) {
+        if (i > 0 && shapes && rl_same_shape(row(w, i - 1), row(w, i)))
+            r[n - 1].n++;
+        else
+            r[n++] = (struct ranked){rl_sample_hash(row(w, i), shapes), i, 1};
+    }
+    qsort(r, n, sizeof *r, by_hash);
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < r[k].n; i++)
+            w->fold[r[k].first + i] = folds ? (int)(k % (size_t)folds) : (int)k;
+    free(r);
+    return n;
+}
+
+static int fit_rows(struct work *w, size_t n, struct rl_fit *out, struct rl_error *err)
+{
+    struct rl_fit_data d = {.op = row(w, 0)->op, .machine = w->m, .row = w->train, .n = n,
+                            .prior = &w->prior, .starts = w->o->starts};
+    return rl_fit_run(&d, out, err);
+}
+
+static double predict(const struct work *w, size_t i, const double *coef)
+{
+    return row(w, i)->op->time(row(w, i)->p, w->m, coef, NULL);
+}
+
+/* Fits all folds but one and predicts the rows of that one. */
+static int hold_out(struct work *w, int fold, struct rl_calibration *c,
+                    struct rl_error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->g->n; i++)
+        if (w->fold[i] != fold)
+            w->train[n++] = row(w, i);
+    struct rl_fit fit;
+    if (fit_rows(w, n, &fit, err))
+        return -1;
+    for (size_t i = 0; i < w->g->n; i++) {
+        if (w->fold[i] != fold)
+            continue;
+        c->outcome[i].predicted = predict(w, i, fit.coef);
+        w->error[i] = log(row(w, i)->seconds / c->outcome[i].predicted);
+    }
+    return 0;
+}
+
+/* Quantiles of the held-out errors of all folds but one (-1: of all), pushed
+ * outward by what a sample of this size misses of the tails. */
+static void interval(struct work *w, int without, double *lo, double *mid, double *hi)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->g->n; i++)
+        if (w->fold[i] != without)
+            w->sorted[n++] = w->error[i];
+    qsort(w->sorted, n, sizeof *w->sorted, ascending);
+    double tail = 0.05 * (double)n / (double)(n + 1);
+    *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
+    *mid = rl_quantile(w->sorted, n, 0.5);
+    *hi = fmax(rl_quantile(w->sorted, n, 1 - tail), 0.005);
+}
+
+static void set_intervals(struct work *w, struct rl_calibration *c, int folds)
+{
+    for (int k = 0; k < folds; k++) {
+        double lo, mid, hi;
+        interval(w, k, &lo, &mid, &hi);
+        for (size_t i = 0; i < w->g->n; i++) {
+            struct rl_outcome *o = &c->outcome[i];
+            if (w->fold[i] != k)
+                continue;
+            o->lo = o->predicted * exp(lo);
+            o->hi = o->predicted * exp(hi);
+        }
+    }
+}
+
+/* Score of the final fit on the rows it was made of. */
+static int score_seen(struct work *w, struct rl_calibration *c, struct rl_error *err)
+{
+    struct rl_outcome *o = rl_alloc(w->g->n, sizeof *o, err);
+    if (!o)
+        return -1;
+    for (size_t i = 0; i < w->g->n; i++) {
+        o[i].measured = row(w, i)->seconds;
+        o[i].predicted = predict(w, i, c->fit.coef);
+        o[i].lo = o[i].predicted * exp(c->lo);
+        o[i].hi = o[i].predicted * exp(c->hi);
+        if (w->o->few && w->fold[i] >= w->o->few)
+            o[i].skipped = "left out";
+    }
+    int rc = rl_score(o, NULL, w->g->n, &c->seen, err);
+    free(o);
+    return rc;
+}
+
+static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_error *err)
+{
+    c->shapes = deal(w, true, w->o->folds, err);
+    if (c->shapes == 0)
+        return -1;
+    if (w->g->n < MIN_ROWS || c->shapes < MIN_SHAPES) {
+        c->refused = "too few rows or shapes to fit and check a kernel";
+        return 0;
+    }
+    int folds = c->shapes < (size_t)w->o->folds ? (int)c->shapes : w->o->folds;
+    for (int k = 0; k < folds; k++)
+        if (hold_out(w, k, c, err))
+            return -1;
+    set_intervals(w, c, folds);
+    for (size_t i = 0; i < w->g->n; i++)
+        w->train[i] = row(w, i);
+    interval(w, -1, &c->lo, &c->bias, &c->hi);
+    return fit_rows(w, w->g->n, &c->fit, err);
+}
+
+/* Few samples on a new device: the rows first in the order of hashes. */
+static int few_samples(struct work *w, const struct rl_choice *ch,
+                       struct rl_calibration *c, struct rl_error *err)
+{
+    if (deal(w, false, 0, err) == 0)
+        return -1;
+    size_t n = 0;
+    for (size_t i = 0; i < w->g->n; i++)
+        if (w->fold[i] < w->o->few)
+            w->train[n++] = row(w, i);
+    if (fit_rows(w, n, &c->fit, err))
+        return -1;
+    /* each sample narrows what the fall-back left open */
+    double keep = 0.55 + 0.45 / sqrt(1 + (double)n);
+    c->lo = ch->log_lo * keep;
+    c->hi = ch->log_hi * keep;
+    for (size_t i = 0; i < w->g->n; i++) {
+        struct rl_outcome *o = &c->outcome[i];
+        o->predicted = predict(w, i, c->fit.coef);
+        o->lo = o->predicted * exp(c->lo);
+        o->hi = o->predicted * exp(c->hi);
+        if (w->fold[i] < w->o->few)
+            o->skipped = "one of the few samples";
+    }
+    return 0;
+}
+
+static int run(struct work *w, const struct rl_device *d, struct rl_calibration *c,
+               struct rl_error *err)
+{
+    struct rl_choice ch;
+    rl_fit_prior_of(c->key->op, &w->prior);
+    if (w->o->prior) {
+        rl_choose_without(w->o->prior, d, c->key->runtime, c->key->op, c->key->impl,
+                          c->key->dtype, c->key->kv_dtype, &ch);
+        memcpy(w->prior.center, ch.coef, sizeof ch.coef);
+    }
+    for (size_t i = 0; i < w->g->n; i++)
+        c->outcome[i].measured = row(w, i)->seconds;
+    int rc = w->o->few ? few_samples(w, &ch, c, err) : cross_validate(w, c, err);
+    if (rc || c->refused)
+        return rc;
+    return rl_score(c->outcome, NULL, w->g->n, &c->held, err) ||
+                   score_seen(w, c, err)
+               ? -1
+               : 0;
+}
+
+int rl_calibrate(const struct rl_samples *s, const struct rl_group *g,
+                 const struct rl_device *d, const struct rl_machine *m,
+                 const struct rl_calibrate_options *o, struct rl_calibration *out,
+                 struct rl_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->key = &s->at[g->first];
+    out->n = g->n;
+    if (!out->key->op->coef || !out->key->op->time) {
+        out->refused = "the operator has no kernel model";
+        return 0;
+    }
+    struct work w = {.s = s, .g = g, .m = m, .o = o};
+    w.train = rl_alloc(g->n, sizeof *w.train, err);
+    w.fold = rl_alloc(g->n, sizeof *w.fold, err);
+    w.error = rl_alloc(2 * g->n, sizeof *w.error, err);
+    out->outcome = rl_alloc(g->n, sizeof *out->outcome, err);
+    int rc = -1;
+    if (w.train && w.fold && w.error && out->outcome) {
+        w.sorted = w.error + g->n;
+        rc = run(&w, d, out, err);
+    }
+    free(w.train);
+    free(w.fold);
+    free(w.error);
+    return rc;
+}
+
+void rl_calibration_clear(struct rl_calibration *c)
+{
+    free(c->outcome);
+    c->outcome = NULL;
+}

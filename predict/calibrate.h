@@ -1,0 +1,42 @@
+/* From measured rows of one kernel to its entry: coefficients, what they leave
+ * over on shapes left out of the fit, and the interval that follows. */
+#ifndef RL_CALIBRATE_H
+#define RL_CALIBRATE_H
+
+#include "fit.h"
+#include "time.h"
+#include "validate.h"
+
+struct rl_calibrate_options {
+    int folds;  /* cross-validation: shapes are dealt into so many parts */
+    int starts; /* of each fit */
+    /* > 0: fit so many rows only and score the others, with `prior` from the
+     * entries of other devices (few samples on a new device) */
+    int few;
+    /* where a fit starts and stays without evidence; NULL: the op's own */
+    const struct rl_kernel_db *prior;
+};
+
+struct rl_calibration {
+    const struct rl_sample *key; /* first row of the kernel */
+    size_t n, shapes;
+    const char *refused;  /* NULL, or why there is no entry */
+    struct rl_fit fit;    /* of all rows (of the few) */
+    double bias, lo, hi;  /* median, 5 % and 95 % of log(measured / held out) */
+    struct rl_score seen; /* rows the fit was made of */
+    struct rl_score held; /* rows left out of it */
+    struct rl_outcome *outcome; /* [n] held-out prediction of each row */
+};
+
+/* Was the coefficient moved by the rows, or is it still the prior's? */
+bool rl_calibration_identified(const struct rl_calibration *c, int coef);
+
+/* Calibrates one group of merged samples; device and machine are those of its
+ * rows.  Refusal is no error: the reason is in out->refused. */
+int rl_calibrate(const struct rl_samples *s, const struct rl_group *g,
+                 const struct rl_device *d, const struct rl_machine *m,
+                 const struct rl_calibrate_options *o, struct rl_calibration *out,
+                 struct rl_error *err);
+void rl_calibration_clear(struct rl_calibration *c);
+
+#endif
