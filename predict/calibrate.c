@@ -83,8 +83,12 @@ static size_t deal(struct work *w, bool shapes, int folds, struct rl_error *err)
 
 static int fit_rows(struct work *w, size_t n, struct rl_fit *out, struct rl_error *err)
 {
-    struct rl_fit_data d = {.op = row(w, 0)->op, .machine = w->m, .row = w->train, .n = n,
-                            .prior = &w->prior, .starts = w->o->starts};
+    struct rl_fit_data d = {.op = row(w, 0)->op,
+                            .machine = w->m,
+                            .row = w->train,
+                            .n = n,
+                            .prior = &w->prior,
+                            .starts = w->o->starts};
     return rl_fit_run(&d, out, err);
 }
 
@@ -212,11 +216,13 @@ static int few_samples(struct work *w, const struct rl_choice *ch,
 static int run(struct work *w, const struct rl_device *d, struct rl_calibration *c,
                struct rl_error *err)
 {
-    struct rl_choice ch;
+    struct rl_choice ch = {.log_lo = -c->key->op->log_sd, .log_hi = c->key->op->log_sd};
     rl_fit_prior_of(c->key->op, &w->prior);
     if (w->o->prior) {
-        rl_choose_without(w->o->prior, d, c->key->runtime, c->key->op, c->key->impl,
-                          c->key->dtype, c->key->kv_dtype, &ch);
+        struct rl_ask ask = {w->o->prior,      d,          c->key->runtime,
+                             c->key->impl,     c->key->op, c->key->dtype,
+                             c->key->kv_dtype, true};
+        rl_choose_by(&ask, &ch);
         memcpy(w->prior.center, ch.coef, sizeof ch.coef);
     }
     for (size_t i = 0; i < w->g->n; i++)
@@ -224,8 +230,7 @@ static int run(struct work *w, const struct rl_device *d, struct rl_calibration 
     int rc = w->o->few ? few_samples(w, &ch, c, err) : cross_validate(w, c, err);
     if (rc || c->refused)
         return rc;
-    return rl_score(c->outcome, NULL, w->g->n, &c->held, err) ||
-                   score_seen(w, c, err)
+    return rl_score(c->outcome, NULL, w->g->n, &c->held, err) || score_seen(w, c, err)
                ? -1
                : 0;
 }
@@ -262,4 +267,36 @@ void rl_calibration_clear(struct rl_calibration *c)
 {
     free(c->outcome);
     c->outcome = NULL;
+}
+
+/* Groups are independent of each other; rl_error of the first that fails. */
+int rl_calibrate_all(const struct rl_samples *s, const struct rl_group *g, size_t n,
+                     const struct rl_device *const *d, const struct rl_machine *m,
+                     const struct rl_calibrate_options *o, struct rl_calibration *out,
+                     struct rl_error *err)
+{
+    int failed = 0;
+    memset(out, 0, n * sizeof *out);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1)
+#endif
+    for (size_t i = 0; i < n; i++) {
+        struct rl_error mine = {0};
+        out[i].key = &s->at[g[i].first];
+        if (!d[i]) {
+            out[i].refused = "the device is not in hwdb";
+            continue;
+        }
+        if (rl_calibrate(s, &g[i], d[i], &m[i], o, &out[i], &mine) == 0)
+            continue;
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+        {
+            if (!failed)
+                *err = mine;
+            failed = 1;
+        }
+    }
+    return failed ? -1 : 0;
 }

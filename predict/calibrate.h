@@ -20,11 +20,11 @@ struct rl_calibrate_options {
 struct rl_calibration {
     const struct rl_sample *key; /* first row of the kernel */
     size_t n, shapes;
-    const char *refused;  /* NULL, or why there is no entry */
-    struct rl_fit fit;    /* of all rows (of the few) */
-    double bias, lo, hi;  /* median, 5 % and 95 % of log(measured / held out) */
-    struct rl_score seen; /* rows the fit was made of */
-    struct rl_score held; /* rows left out of it */
+    const char *refused;        /* NULL, or why there is no entry */
+    struct rl_fit fit;          /* of all rows (of the few) */
+    double bias, lo, hi;        /* median, 5 % and 95 % of log(measured / held out) */
+    struct rl_score seen;       /* rows the fit was made of */
+    struct rl_score held;       /* rows left out of it */
     struct rl_outcome *outcome; /* [n] held-out prediction of each row */
 };
 
@@ -37,6 +37,12 @@ int rl_calibrate(const struct rl_samples *s, const struct rl_group *g,
                  const struct rl_device *d, const struct rl_machine *m,
                  const struct rl_calibrate_options *o, struct rl_calibration *out,
                  struct rl_error *err);
+/* Every group, on all cores (OpenMP); d[i] NULL: refused.  out: [n], each to be
+ * cleared, also after a failure. */
+int rl_calibrate_all(const struct rl_samples *s, const struct rl_group *g, size_t n,
+                     const struct rl_device *const *d, const struct rl_machine *m,
+                     const struct rl_calibrate_options *o, struct rl_calibration *out,
+                     struct rl_error *err);
 void rl_calibration_clear(struct rl_calibration *c);
 
 #endif

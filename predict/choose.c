@@ -162,17 +162,7 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_de
         widen(out, SD_DEVICE + SD_PER_ARCH * (dist - D_DEVICE) / D_ARCH);
 }
 
-/* What is asked for. */
-struct ask {
-    const struct rl_kernel_db *db;
-    const struct rl_device *d;
-    const char *runtime, *impl; /* NULL: any */
-    const struct rl_op_type *op;
-    enum rl_dtype dtype, kv_dtype;
-    bool without; /* entries of the device itself do not count */
-};
-
-static void choose(const struct ask *a, struct rl_choice *out)
+void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
 {
     memset(out, 0, sizeof *out);
     use_prior(a->op, out);
@@ -202,15 +192,6 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
         snprintf(key, sizeof key, "impl.%s", op->name);
         impl = rl_runtime_str(r, key, NULL);
     }
-    struct ask a = {db, d, r ? r->name : NULL, impl, op, dtype, kv_dtype, false};
-    choose(&a, out);
-}
-
-void rl_choose_without(const struct rl_kernel_db *db, const struct rl_device *d,
-                       const char *runtime, const struct rl_op_type *op,
-                       const char *impl, enum rl_dtype dtype, enum rl_dtype kv_dtype,
-                       struct rl_choice *out)
-{
-    struct ask a = {db, d, runtime, impl, op, dtype, kv_dtype, true};
-    choose(&a, out);
+    struct rl_ask a = {db, d, r ? r->name : NULL, impl, op, dtype, kv_dtype, false};
+    rl_choose_by(&a, out);
 }

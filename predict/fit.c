@@ -22,11 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double SOFT = 0.04;    /* where soft-L1 turns from square to linear */
-static const double NOISE = 0.08;   /* log error a model keeps, weighs the prior */
-static const double STEP = 0.02;    /* finite difference, in z */
-static const double REACH = 0.7;    /* starts drawn at this many prior sd */
-static const double BAD = 30;       /* log error of a time that is no number */
+static const double SOFT = 0.04;  /* where soft-L1 turns from square to linear */
+static const double NOISE = 0.08; /* log error a model keeps, weighs the prior */
+static const double STEP = 0.02;  /* finite difference, in z */
+static const double REACH = 0.7;  /* starts drawn at this many prior sd */
+static const double BAD = 30;     /* log error of a time that is no number */
 enum { MAX_ITERATIONS = 40, MAX_CHOICES = 16 };
 
 struct problem {
@@ -94,8 +94,7 @@ static void coefs_of(const struct problem *q, const gsl_vector *z, double *coef)
     memcpy(coef, q->choice, RL_MAXCOEFS * sizeof *coef);
     for (int j = 0; j < q->nfree; j++) {
         int i = q->free[j];
-        coef[i] = from_u(&q->d->op->coef[i],
-                         u_of_z(q, i, gsl_vector_get(z, (size_t)j)));
+        coef[i] = from_u(&q->d->op->coef[i], u_of_z(q, i, gsl_vector_get(z, (size_t)j)));
     }
 }
 
@@ -183,8 +182,7 @@ static void start_point(const struct problem *q, int start, gsl_vector *z)
 }
 
 /* Spread of u left by the rows: the inverse of JᵀJ, in units of the weight. */
-static void spread(const struct problem *q, gsl_multifit_nlinear_workspace *w,
-                   double *sd)
+static void spread(const struct problem *q, gsl_multifit_nlinear_workspace *w, double *sd)
 {
     size_t p = (size_t)q->nfree;
     gsl_matrix *cov = gsl_matrix_alloc(p, p);
@@ -205,8 +203,11 @@ static void spread(const struct problem *q, gsl_multifit_nlinear_workspace *w,
 static int descend(struct problem *q, gsl_multifit_nlinear_workspace *w,
                    const gsl_vector *z, struct rl_fit *best)
 {
-    gsl_multifit_nlinear_fdf fdf = {.f = f, .df = df, .n = q->d->n + (size_t)q->nfree,
-                                    .p = (size_t)q->nfree, .params = q};
+    gsl_multifit_nlinear_fdf fdf = {.f = f,
+                                    .df = df,
+                                    .n = q->d->n + (size_t)q->nfree,
+                                    .p = (size_t)q->nfree,
+                                    .params = q};
     int info;
     if (gsl_multifit_nlinear_init(z, &fdf, w))
         return -1;

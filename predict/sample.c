@@ -113,7 +113,8 @@ int rl_samples_merge(struct rl_samples *s, struct rl_error *err)
     for (size_t i = 0, end; i < s->n; i = end) {
         for (end = i + 1; end < s->n && !by_point(&s->at[i], &s->at[end]);)
             end++;
-        double lower = s->at[(i + end - 1) / 2].seconds, upper = s->at[(i + end) / 2].seconds;
+        double lower = s->at[(i + end - 1) / 2].seconds,
+               upper = s->at[(i + end) / 2].seconds;
         s->at[out] = s->at[i];
         s->at[out++].seconds = (lower + upper) / 2;
     }

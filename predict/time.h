@@ -34,12 +34,17 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
                const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
                enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out);
 
-/* The same as if nothing had been measured on d itself: what a device without
- * data gets.  runtime: its name as in the ops files. */
-void rl_choose_without(const struct rl_kernel_db *db, const struct rl_device *d,
-                       const char *runtime, const struct rl_op_type *op,
-                       const char *impl, enum rl_dtype dtype, enum rl_dtype kv_dtype,
-                       struct rl_choice *out);
+/* The same by names, as the ops files hold them. */
+struct rl_ask {
+    const struct rl_kernel_db *db;
+    const struct rl_device *d;
+    const char *runtime, *impl; /* NULL: any */
+    const struct rl_op_type *op;
+    enum rl_dtype dtype, kv_dtype;
+    bool without; /* entries of d itself do not count: what a device without
+                     data of its own gets */
+};
+void rl_choose_by(const struct rl_ask *a, struct rl_choice *out);
 
 /* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
  * model get the generic roofline: the maximum over units and memory levels. */

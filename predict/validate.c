@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int ascending(const void *va, const void *vb)
 {
@@ -42,8 +43,8 @@ static void collect(const struct rl_outcome *all, const size_t *index, size_t n,
         k++;
     }
     out->n = k;
-    out->mean_ape = k ? sum / (double)k : NAN;
-    out->coverage90 = k ? (double)inside / (double)k : NAN;
+    out->mean_ape = sum / (double)k; /* 0/0: NaN */
+    out->coverage90 = (double)inside / (double)k;
 }
 
 int rl_score(const struct rl_outcome *all, const size_t *index, size_t n,
@@ -63,4 +64,35 @@ int rl_score(const struct rl_outcome *all, const size_t *index, size_t n,
     out->median_width = rl_quantile(width, out->n, 0.5);
     free(error);
     return 0;
+}
+
+int rl_tally_add(struct rl_tally *t, const char *reason, struct rl_error *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (!strcmp(t->reason[i], reason)) {
+            t->count[i]++;
+            return 0;
+        }
+    }
+    char **r = rl_grow(t->reason, &t->reasons_cap, t->n + 1, sizeof *r, err);
+    if (!r)
+        return -1;
+    t->reason = r;
+    size_t *c = rl_grow(t->count, &t->counts_cap, t->n + 1, sizeof *c, err);
+    if (!c)
+        return -1;
+    t->count = c;
+    if (!(r[t->n] = rl_strdup(reason, err)))
+        return -1;
+    c[t->n++] = 1;
+    return 0;
+}
+
+void rl_tally_clear(struct rl_tally *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free(t->reason[i]);
+    free(t->reason);
+    free(t->count);
+    memset(t, 0, sizeof *t);
 }

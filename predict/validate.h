@@ -26,6 +26,15 @@ struct rl_score {
 int rl_score(const struct rl_outcome *all, const size_t *index, size_t n,
              struct rl_score *out, struct rl_error *err);
 
+/* Reasons with their counts, e.g. of rows that were skipped. */
+struct rl_tally {
+    char **reason;
+    size_t *count;
+    size_t n, reasons_cap, counts_cap;
+};
+int rl_tally_add(struct rl_tally *t, const char *reason, struct rl_error *err);
+void rl_tally_clear(struct rl_tally *t);
+
 /* Linear interpolation between order statistics of a sorted array. */
 double rl_quantile(const double *sorted, size_t n, double q);
 

@@ -1,0 +1,267 @@
+/* `rooflint calibrate`: measured operators to kernel entries. */
+#include "command.h"
+#include "err.h"
+#include "kernel_out.h"
+#include "measured.h"
+#include "units.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct rl_option options[] = {
+    {"out", 0, "DIR", NULL, "where to write <device>.csv", "file"},
+    {"dry-run", 'n', NULL, NULL, "print the errors, write nothing", NULL},
+    {"op", 0, "OP", NULL, "only this operator", NULL},
+    {"device", 0, "TEXT", NULL, "only devices that begin so", "device"},
+    {"runtime", 0, "TEXT", NULL, "only runtimes that begin so", "runtime"},
+    {"impl", 0, "TEXT", NULL, "only implementations that begin so", NULL},
+    {"dtype", 0, "D", NULL, "only this dtype", "dtype"},
+    {"few", 0, "N", NULL,
+     "fit N rows of each kernel with other devices' entries as prior; writes nothing",
+     NULL},
+    {"folds", 0, "K", "5", "parts of the cross-validation", NULL},
+    {"starts", 0, "N", "3", "starting points of each fit", NULL},
+    {"coefs", 'c', NULL, NULL, "print the coefficients too", NULL},
+    {"worst", 0, "N", "0", "print the N left-out rows with the largest errors", NULL},
+    {"source", 0, "TEXT", "rooflint calibrate", "what to note as the source", NULL},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+static int run(const struct rl_args *a);
+extern const struct rl_command rl_cmd_calibrate;
+const struct rl_command rl_cmd_calibrate = {
+    .name = "calibrate",
+    .summary = "fit kernel entries to measured operators",
+    .operands = "FILE…",
+    .details =
+        "Fits the kernel model of every (device, runtime, operator, implementation,\n"
+        "dtype) in the FILEs (ops schema) and prints its errors on the rows it was\n"
+        "fitted to and on shapes left out of the fit. A coefficient that the rows do\n"
+        "not determine stays at its prior and is marked with '~'.",
+    .option = options,
+    .run = run,
+};
+
+static int number_option(const struct rl_args *a, const char *name, int fallback, int min,
+                         int *out, struct rl_error *err)
+{
+    double v = fallback;
+    const char *text = rl_arg(&rl_cmd_calibrate, a, name);
+    if (text && (rl_parse_number(text, &v) || floor(v) != v || v < min || v > 10000))
+        return rl_fail(err, RL_EVALUE, name, 0,
+                       "expected a whole number from %d, got '%s'", min, text);
+    *out = (int)v;
+    return 0;
+}
+
+static const char *kv_name(const struct rl_sample *k)
+{
+    return k->kv_dtype == RL_DT_NONE ? "-" : rl_dtype(k->kv_dtype)->name;
+}
+
+static void print_head(void)
+{
+    printf("%-20s %-14s %-16s %-24s %-9s %-5s %5s %6s  %6s  %6s %6s %6s %6s %5s %5s\n",
+           "device", "runtime", "op", "impl", "dtype", "kv", "n", "shapes", "seen",
+           "median", "mean", "p90", "bias", "cov", "width");
+}
+
+static void print_score(const struct rl_calibration *c)
+{
+    const struct rl_sample *k = c->key;
+    printf("%-20.20s %-14s %-16s %-24.24s %-9s %-5s %5zu %6zu  ", k->device, k->runtime,
+           k->op->name, k->impl, rl_dtype(k->dtype)->name, kv_name(k), c->n, c->shapes);
+    if (c->refused) {
+        printf("refused: %s\n", c->refused);
+        return;
+    }
+    printf("%6.2f  %6.2f %6.2f %6.2f %+6.2f %5.1f %5.2f\n", 100 * c->seen.median_ape,
+           100 * c->held.median_ape, 100 * c->held.mean_ape, 100 * c->held.p90_ape,
+           100 * c->held.bias, 100 * c->held.coverage90, c->held.median_width);
+}
+
+static void print_coefs(const struct rl_calibration *c)
+{
+    const struct rl_coef *coef = c->key->op->coef;
+    printf("   ");
+    for (int i = 0; coef[i].name; i++) {
+        bool moved = coef[i].kind == RL_C_CHOICE || rl_calibration_identified(c, i);
+        printf(" %s=%.4g%s", coef[i].name, c->fit.coef[i], moved ? "" : "~");
+    }
+    printf("\n");
+}
+
+struct miss {
+    const struct rl_sample *s;
+    const struct rl_outcome *o;
+    double error;
+};
+
+static int larger(const void *va, const void *vb)
+{
+    double a = fabs(((const struct miss *)va)->error);
+    double b = fabs(((const struct miss *)vb)->error);
+    return (a < b) - (a > b);
+}
+
+static int print_worst(const struct rl_calibration *c, int n, struct rl_error *err)
+{
+    char params[400];
+    struct miss *m = rl_alloc(c->n, sizeof *m, err);
+    if (!m)
+        return -1;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct rl_outcome *o = &c->outcome[i];
+        double e = o->skipped ? 0 : log(o->predicted / o->measured);
+        m[i] = (struct miss){c->key + i, o, e};
+    }
+    qsort(m, c->n, sizeof *m, larger);
+    for (size_t i = 0; i < c->n && i < (size_t)n; i++)
+        printf("    %+6.1f %% %10.2f us, predicted %10.2f  %s\n", 100 * expm1(m[i].error),
+               m[i].o->measured * 1e6, m[i].o->predicted * 1e6,
+               rl_op_format(m[i].s->op, m[i].s->p, params, sizeof params));
+    free(m);
+    return 0;
+}
+
+/* The scores of all kernels of one operator (and dtype) taken together. */
+static int print_pooled(const struct rl_calibration *c, size_t n, const char *op,
+                        const char *dtype, struct rl_error *err)
+{
+    size_t rows = 0, k = 0;
+    for (size_t i = 0; i < n; i++)
+        rows += c[i].n;
+    struct rl_outcome *all = rl_alloc(rows + 1, sizeof *all, err);
+    struct rl_score s;
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        const struct rl_sample *key = c[i].key;
+        if (c[i].refused || strcmp(key->op->name, op) ||
+            (dtype && strcmp(dtype, rl_dtype(key->dtype)->name)))
+            continue;
+        memcpy(all + k, c[i].outcome, c[i].n * sizeof *all);
+        k += c[i].n;
+    }
+    int rc = rl_score(all, NULL, k, &s, err);
+    free(all);
+    if (!rc && s.n)
+        printf(
+            "pooled %-18s %-10s n %6zu  median %5.2f  mean %5.2f  p90 %5.2f  bias %+5.2f"
+            "  coverage %4.1f  width %4.2f\n",
+            op, dtype ? dtype : "all", s.n, 100 * s.median_ape, 100 * s.mean_ape,
+            100 * s.p90_ape, 100 * s.bias, 100 * s.coverage90, s.median_width);
+    return rc;
+}
+
+static int print_all_pooled(const struct rl_calibration *c, size_t n,
+                            struct rl_error *err)
+{
+    for (int o = 0; rl_op_types[o]; o++) {
+        const char *op = rl_op_types[o]->name;
+        if (print_pooled(c, n, op, NULL, err))
+            return -1;
+        for (int dt = 0; dt < RL_NDTYPES && !strcmp(op, "gemm"); dt++)
+            if (print_pooled(c, n, op, rl_dtype((enum rl_dtype)dt)->name, err))
+                return -1;
+    }
+    return 0;
+}
+
+static int report(const struct rl_args *a, const struct rl_calibration *c, size_t n,
+                  struct rl_error *err)
+{
+    int worst, coefs = 0, entries = 0;
+    bool show = rl_arg(&rl_cmd_calibrate, a, "coefs") != NULL;
+    if (number_option(a, "worst", 0, 0, &worst, err))
+        return -1;
+    print_head();
+    for (size_t i = 0; i < n; i++) {
+        print_score(&c[i]);
+        if (c[i].refused)
+            continue;
+        entries++;
+        coefs += rl_op_ncoefs(c[i].key->op);
+        if (show)
+            print_coefs(&c[i]);
+        if (worst && print_worst(&c[i], worst, err))
+            return -1;
+    }
+    printf("\nLeft-out shapes, errors in per cent:\n");
+    if (print_all_pooled(c, n, err))
+        return -1;
+    printf("%d entries, %d coefficients in all\n", entries, coefs);
+    return 0;
+}
+
+/* One file for each device; the groups of a device lie anywhere in c. */
+static int write_all(const char *dir, const struct rl_calibration *c, size_t n,
+                     const char *source, struct rl_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *device = c[i].key->device;
+        size_t j = 0;
+        while (j < i && strcmp(c[j].key->device, device))
+            j++;
+        if (j == i && rl_kernel_write(dir, device, c, n, source, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int calibrate(const struct rl_args *a, const struct rl_measured *m,
+                     const struct rl_calibrate_options *o, struct rl_error *err)
+{
+    const char *dir = rl_arg(&rl_cmd_calibrate, a, "out");
+    const char *source = rl_arg(&rl_cmd_calibrate, a, "source");
+    struct rl_calibration *c = rl_alloc(m->ngroups, sizeof *c, err);
+    if (!c)
+        return -1;
+    int rc = rl_calibrate_all(&m->samples, m->group, m->ngroups, m->device, m->machine, o,
+                              c, err);
+    if (!rc)
+        rc = report(a, c, m->ngroups, err);
+    if (!rc && dir && !o->few && !rl_arg(&rl_cmd_calibrate, a, "dry-run"))
+        rc = write_all(dir, c, m->ngroups, source ? source : "rooflint calibrate", err);
+    for (size_t i = 0; i < m->ngroups; i++)
+        rl_calibration_clear(&c[i]);
+    free(c);
+    return rc;
+}
+
+static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_error *err)
+{
+    const struct rl_command *me = &rl_cmd_calibrate;
+    struct rl_calibrate_options o = {0};
+    struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
+                                   rl_arg(me, a, "op"), rl_arg(me, a, "impl"),
+                                   rl_arg(me, a, "dtype")};
+    if (number_option(a, "few", 0, 1, &o.few, err) ||
+        number_option(a, "folds", 5, 2, &o.folds, err) ||
+        number_option(a, "starts", 3, 1, &o.starts, err))
+        return -1;
+    if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err))
+        return -1;
+    struct rl_kernel_db *db = NULL;
+    if (o.few && !(db = rl_kernel_db_load(a->data, err)))
+        return -1;
+    o.prior = db;
+    int rc = calibrate(a, m, &o, err);
+    rl_kernel_db_free(db);
+    return rc;
+}
+
+static int run(const struct rl_args *a)
+{
+    struct rl_error err = {0};
+    struct rl_measured m = {0};
+    if (a->noperands < 1)
+        return rl_usage_error(&rl_cmd_calibrate, "expected a FILE of measured operators");
+    if (!rl_arg(&rl_cmd_calibrate, a, "out") &&
+        !rl_arg(&rl_cmd_calibrate, a, "dry-run") && !rl_arg(&rl_cmd_calibrate, a, "few"))
+        return rl_usage_error(&rl_cmd_calibrate, "expected --out DIR or --dry-run");
+    int rc = run_with(a, &m, &err);
+    rl_measured_clear(&m);
+    return rc ? rl_die(&err) : RL_EXIT_OK;
+}

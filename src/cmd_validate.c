@@ -1,0 +1,401 @@
+/* `rooflint validate`: predictions against measured rows.
+ *
+ * A file becomes a list of judged rows, each with its keys and its outcome or
+ * the reason why it has none; grouping, statistics and output are the same for
+ * every schema. */
+#include "command.h"
+#include "err.h"
+#include "measured.h"
+#include "units.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct rl_option options[] = {
+    {"by", 0, "KEYS", "device,runtime,op", "group by these columns",
+     "device|runtime|op|impl|dtype"},
+    {"format", 0, "F", "text", "text or json", "text|json"},
+    {"max-median-ape", 0, "X", NULL,
+     "exit 1 when the overall median is above X (0.1 = 10 %)", NULL},
+    {"holdout", 0, "WHAT", NULL,
+     "score refits that have not seen the row's shape, or other devices' entries",
+     "shapes|device"},
+    {"op", 0, "OP", NULL, "only this operator", NULL},
+    {"device", 0, "TEXT", NULL, "only devices that begin so", "device"},
+    {"runtime", 0, "TEXT", NULL, "only runtimes that begin so", "runtime"},
+    {"impl", 0, "TEXT", NULL, "only implementations that begin so", NULL},
+    {"dtype", 0, "D", NULL, "only this dtype", "dtype"},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+static int run(const struct rl_args *a);
+extern const struct rl_command rl_cmd_validate;
+const struct rl_command rl_cmd_validate = {
+    .name = "validate",
+    .summary = "compare predictions with measured rows",
+    .operands = "FILE…",
+    .details =
+        "APE is |predicted - measured| / measured, bias the median of (predicted -\n"
+        "measured) / measured, coverage the share of measured values inside the 90 %\n"
+        "interval, width the median of hi / lo. Rows without a prediction are counted\n"
+        "by reason.",
+    .option = options,
+    .run = run,
+};
+
+enum key { K_DEVICE, K_RUNTIME, K_OP, K_IMPL, K_DTYPE, K_MODEL, K_METRIC, NKEYS };
+static const char *const key_name[NKEYS] = {"device", "runtime", "op",    "impl",
+                                            "dtype",  "model",   "metric"};
+
+/* Rows ready to be counted: outcome[i] belongs to key[i]. */
+struct judged {
+    struct rl_outcome *outcome;
+    const char *(*key)[NKEYS]; /* "" where a schema has no such column */
+    size_t n;
+    struct rl_tally skipped;
+};
+
+static void judged_clear(struct judged *j)
+{
+    free(j->outcome);
+    free((void *)j->key);
+    rl_tally_clear(&j->skipped);
+}
+
+static int judged_alloc(struct judged *j, size_t n, struct rl_error *err)
+{
+    j->outcome = rl_alloc(n, sizeof *j->outcome, err);
+    j->key = rl_alloc(n, sizeof *j->key, err);
+    j->n = n;
+    return j->outcome && j->key ? 0 : -1;
+}
+
+static void set_keys(const char **key, const struct rl_sample *s)
+{
+    for (int i = 0; i < NKEYS; i++)
+        key[i] = "";
+    key[K_DEVICE] = s->device;
+    key[K_RUNTIME] = s->runtime;
+    key[K_OP] = s->op->name;
+    key[K_IMPL] = s->impl;
+    key[K_DTYPE] = rl_dtype(s->dtype)->name;
+}
+
+/* What the entries of hwdb say about one kernel's rows. */
+static void judge_group(const struct rl_measured *m, size_t g,
+                        const struct rl_kernel_db *db, bool without,
+                        struct rl_outcome *outcome)
+{
+    const struct rl_sample *key = &m->samples.at[m->group[g].first];
+    struct rl_ask ask = {db,      m->device[g], key->runtime,  key->impl,
+                         key->op, key->dtype,   key->kv_dtype, without};
+    struct rl_choice ch;
+    if (m->device[g])
+        rl_choose_by(&ask, &ch);
+    for (size_t i = m->group[g].first; i < m->group[g].first + m->group[g].n; i++) {
+        const struct rl_sample *s = &m->samples.at[i];
+        struct rl_outcome *o = &outcome[i];
+        o->measured = s->seconds;
+        if (!m->device[g]) {
+            o->skipped = "the device is not in hwdb";
+            continue;
+        }
+        o->predicted = rl_op_seconds(s->op, s->p, &m->machine[g], &ch, NULL);
+        o->lo = o->predicted * exp(ch.log_lo);
+        o->hi = o->predicted * exp(ch.log_hi);
+        if (!(o->predicted > 0) || !isfinite(o->predicted))
+            o->skipped = "the kernel model gives no time";
+    }
+}
+
+static int judge_entries(const struct rl_measured *m, const char *data, bool without,
+                         struct judged *j, struct rl_error *err)
+{
+    struct rl_kernel_db *db = rl_kernel_db_load(data, err);
+    if (!db)
+        return -1;
+    for (size_t g = 0; g < m->ngroups; g++)
+        judge_group(m, g, db, without, j->outcome);
+    rl_kernel_db_free(db);
+    return 0;
+}
+
+/* Refits without the row's shape; a kernel with too few rows to be refitted is
+ * judged by what hwdb offers without it. */
+static int judge_shapes(const struct rl_measured *m, const char *data, struct judged *j,
+                        struct rl_error *err)
+{
+    struct rl_calibrate_options o = {.folds = 5, .starts = 3};
+    struct rl_calibration *c = rl_alloc(m->ngroups, sizeof *c, err);
+    struct rl_kernel_db *db = c ? rl_kernel_db_load(data, err) : NULL;
+    int rc = db ? rl_calibrate_all(&m->samples, m->group, m->ngroups, m->device,
+                                   m->machine, &o, c, err)
+                : -1;
+    for (size_t g = 0; !rc && g < m->ngroups; g++) {
+        if (c[g].refused)
+            judge_group(m, g, db, true, j->outcome);
+        else
+            memcpy(j->outcome + m->group[g].first, c[g].outcome,
+                   c[g].n * sizeof *j->outcome);
+    }
+    for (size_t g = 0; c && g < m->ngroups; g++)
+        rl_calibration_clear(&c[g]);
+    free(c);
+    rl_kernel_db_free(db);
+    return rc;
+}
+
+static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct judged *j,
+                     struct rl_error *err)
+{
+    const struct rl_command *me = &rl_cmd_validate;
+    const char *holdout = rl_arg(me, a, "holdout");
+    struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
+                                   rl_arg(me, a, "op"), rl_arg(me, a, "impl"),
+                                   rl_arg(me, a, "dtype")};
+    if (holdout && strcmp(holdout, "shapes") && strcmp(holdout, "device"))
+        return rl_fail(err, RL_EVALUE, "--holdout", 0,
+                       "expected 'shapes' or 'device', got '%s'", holdout);
+    if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err) ||
+        judged_alloc(j, m->samples.n, err))
+        return -1;
+    for (size_t i = 0; i < m->samples.n; i++)
+        set_keys(j->key[i], &m->samples.at[i]);
+    for (size_t i = 0; i < m->skipped.n; i++)
+        for (size_t k = 0; k < m->skipped.count[i]; k++)
+            if (rl_tally_add(&j->skipped, m->skipped.reason[i], err))
+                return -1;
+    if (holdout && !strcmp(holdout, "shapes"))
+        return judge_shapes(m, a->data, j, err);
+    return judge_entries(m, a->data, holdout != NULL, j, err);
+}
+
+/* Columns to group by: indices into key_name. */
+struct by {
+    int key[NKEYS], n;
+};
+
+static int parse_by(const char *text, struct by *by, struct rl_error *err)
+{
+    by->n = 0;
+    while (*text) {
+        size_t len = strcspn(text, ",");
+        int k = 0;
+        while (k < NKEYS &&
+               (strlen(key_name[k]) != len || memcmp(key_name[k], text, len)))
+            k++;
+        if (k == NKEYS || by->n == NKEYS)
+            return rl_fail(err, RL_EVALUE, "--by", 0, "no column '%.*s' to group by",
+                           (int)len, text);
+        by->key[by->n++] = k;
+        text += len + (text[len] == ',');
+    }
+    return 0;
+}
+
+static int compare(const struct judged *j, const struct by *by, size_t a, size_t b)
+{
+    for (int i = 0; i < by->n; i++) {
+        int c = strcmp(j->key[a][by->key[i]], j->key[b][by->key[i]]);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+struct order {
+    const struct judged *j;
+    const struct by *by;
+};
+
+static int by_keys(const void *va, const void *vb, void *vo)
+{
+    const struct order *o = vo;
+    size_t a = *(const size_t *)va, b = *(const size_t *)vb;
+    int c = compare(o->j, o->by, a, b);
+    return c ? c : (a > b) - (a < b);
+}
+
+/* Calls show() for each group, then for all rows (nkeys 0). */
+typedef int show_fn(void *ctx, const struct by *by, const char *const *key,
+                    const struct rl_score *s);
+
+static int for_groups(const struct judged *j, const struct by *by, show_fn *show,
+                      void *ctx, struct rl_score *overall, struct rl_error *err)
+{
+    size_t *index = rl_alloc(j->n, sizeof *index, err);
+    struct order order = {j, by};
+    int rc = index ? 0 : -1;
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < j->n; i++)
+        index[i] = i;
+    qsort_r(index, j->n, sizeof *index, by_keys, &order);
+    for (size_t i = 0, end; !rc && i < j->n; i = end) {
+        struct rl_score s;
+        for (end = i + 1; end < j->n && !compare(j, by, index[i], index[end]);)
+            end++;
+        rc = rl_score(j->outcome, index + i, end - i, &s, err);
+        if (!rc)
+            rc = show(ctx, by, j->key[index[i]], &s);
+    }
+    free(index);
+    return rc ? rc : rl_score(j->outcome, NULL, j->n, overall, err);
+}
+
+static void text_score(const struct rl_score *s)
+{
+    printf("%7zu %7.2f %7.2f %7.2f %+7.2f %7.1f %7.2f\n", s->n, 100 * s->median_ape,
+           100 * s->mean_ape, 100 * s->p90_ape, 100 * s->bias, 100 * s->coverage90,
+           s->median_width);
+}
+
+static const int width[NKEYS] = {20, 16, 18, 32, 10, 24, 22};
+
+static int show_text(void *ctx, const struct by *by, const char *const *key,
+                     const struct rl_score *s)
+{
+    (void)ctx;
+    for (int i = 0; i < by->n; i++)
+        printf("%-*.*s ", width[by->key[i]], width[by->key[i]], key[by->key[i]]);
+    text_score(s);
+    return 0;
+}
+
+static int print_text(const struct judged *j, const struct by *by,
+                      struct rl_score *overall, struct rl_error *err)
+{
+    int total = 0;
+    for (int i = 0; i < by->n; i++) {
+        printf("%-*s ", width[by->key[i]], key_name[by->key[i]]);
+        total += width[by->key[i]] + 1;
+    }
+    printf("%7s %7s %7s %7s %7s %7s %7s\n", "n", "median%", "mean%", "p90%", "bias%",
+           "cover%", "hi/lo");
+    if (for_groups(j, by, show_text, NULL, overall, err))
+        return -1;
+    printf("%-*s ", total > 1 ? total - 1 : 0, total > 1 ? "overall" : "");
+    text_score(overall);
+    for (size_t i = 0; i < j->skipped.n; i++)
+        printf("skipped %zu: %s\n", j->skipped.count[i], j->skipped.reason[i]);
+    return 0;
+}
+
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static void put_score(json_t *o, const struct rl_score *s)
+{
+    json_object_set_new(o, "n", json_integer((json_int_t)s->n));
+    json_object_set_new(o, "median_ape", number(s->median_ape));
+    json_object_set_new(o, "mean_ape", number(s->mean_ape));
+    json_object_set_new(o, "p90_ape", number(s->p90_ape));
+    json_object_set_new(o, "bias", number(s->bias));
+    json_object_set_new(o, "coverage90", number(s->coverage90));
+    json_object_set_new(o, "median_width", number(s->median_width));
+}
+
+static int show_json(void *ctx, const struct by *by, const char *const *key,
+                     const struct rl_score *s)
+{
+    json_t *group = json_object(), *keys = json_object();
+    for (int i = 0; i < by->n; i++)
+        json_object_set_new(keys, key_name[by->key[i]], json_string(key[by->key[i]]));
+    json_object_set_new(group, "key", keys);
+    put_score(group, s);
+    return json_array_append_new(ctx, group);
+}
+
+static int print_json(const struct judged *j, const struct by *by,
+                      struct rl_score *overall, struct rl_error *err)
+{
+    json_t *root = json_object(), *groups = json_array();
+    json_t *all = json_object(), *skipped = json_object();
+    int rc = for_groups(j, by, show_json, groups, overall, err);
+    put_score(all, overall);
+    for (size_t i = 0; i < j->skipped.n; i++)
+        json_object_set_new(skipped, j->skipped.reason[i],
+                            json_integer((json_int_t)j->skipped.count[i]));
+    json_object_set_new(root, "groups", groups);
+    json_object_set_new(root, "overall", all);
+    json_object_set_new(root, "skipped", skipped);
+    if (!rc && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+        rc = rl_fail(err, RL_EIO, NULL, 0, "cannot write the result");
+    printf("\n");
+    json_decref(root);
+    return rc;
+}
+
+static int count_skipped(struct judged *j, struct rl_error *err)
+{
+    for (size_t i = 0; i < j->n; i++)
+        if (j->outcome[i].skipped &&
+            rl_tally_add(&j->skipped, j->outcome[i].skipped, err))
+            return -1;
+    return 0;
+}
+
+static int threshold(const struct rl_args *a, double *out, struct rl_error *err)
+{
+    const char *text = rl_arg(&rl_cmd_validate, a, "max-median-ape");
+    *out = INFINITY;
+    if (text && (rl_parse_number(text, out) || *out < 0))
+        return rl_fail(err, RL_EVALUE, "--max-median-ape", 0,
+                       "expected a fraction such as 0.1, got '%s'", text);
+    return 0;
+}
+
+static int check_schema(const struct rl_args *a, struct rl_error *err)
+{
+    for (int i = 0; i < a->noperands; i++) {
+        int ops = rl_is_ops_file(a->operand[i], err);
+        if (ops < 0)
+            return -1;
+        if (!ops)
+            return rl_fail(err, RL_EFORMAT, a->operand[i], 1,
+                           "expected the header of measured operators: device,runtime,op,"
+                           "impl,params,latency_us");
+    }
+    return 0;
+}
+
+static int validate(const struct rl_args *a, struct rl_measured *m, struct judged *j,
+                    bool *passed, struct rl_error *err)
+{
+    const char *format = rl_arg(&rl_cmd_validate, a, "format");
+    const char *keys = rl_arg(&rl_cmd_validate, a, "by");
+    struct rl_score overall;
+    struct by by;
+    double most;
+    bool json = format && !strcmp(format, "json");
+    if (format && !json && strcmp(format, "text"))
+        return rl_fail(err, RL_EVALUE, "--format", 0,
+                       "expected 'text' or 'json', got '%s'", format);
+    if (parse_by(keys ? keys : "device,runtime,op", &by, err) ||
+        threshold(a, &most, err) || check_schema(a, err) || judge_ops(a, m, j, err) ||
+        count_skipped(j, err))
+        return -1;
+    int rc = json ? print_json(j, &by, &overall, err) : print_text(j, &by, &overall, err);
+    *passed = !(overall.median_ape > most);
+    return rc;
+}
+
+static int run(const struct rl_args *a)
+{
+    struct rl_error err = {0};
+    struct rl_measured m = {0};
+    struct judged j = {0};
+    bool passed = false;
+    if (a->noperands < 1)
+        return rl_usage_error(&rl_cmd_validate, "expected a FILE of measured rows");
+    int rc = validate(a, &m, &j, &passed, &err);
+    judged_clear(&j);
+    rl_measured_clear(&m);
+    if (rc)
+        return rl_die(&err);
+    return passed ? RL_EXIT_OK : RL_EXIT_FAIL;
+}
