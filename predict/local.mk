@@ -8,12 +8,18 @@ librl_la_SOURCES += \
 	predict/build_linear.c \
 	predict/build_mlp.c \
 	predict/build_ssm.c \
+	predict/calibrate.c \
+	predict/calibrate.h \
 	predict/choose.c \
 	predict/family.c \
 	predict/family.h \
 	predict/family_llama.c \
+	predict/fit.c \
+	predict/fit.h \
 	predict/graph.c \
 	predict/graph.h \
+	predict/kern_gemm.c \
+	predict/kernels.h \
 	predict/memory.c \
 	predict/memory.h \
 	predict/op.c \
@@ -36,9 +42,13 @@ librl_la_SOURCES += \
 	predict/plan.c \
 	predict/plan.h \
 	predict/predict.c \
+	predict/sample.c \
+	predict/sample.h \
 	predict/schedule.c \
 	predict/schedule.h \
 	predict/time.c \
 	predict/time.h \
+	predict/validate.c \
+	predict/validate.h \
 	predict/vision.c \
 	predict/vision.h

@@ -7,6 +7,7 @@
  * Ignores: bias (n additions a row), quantising X (operator `quantize`), tile
  * and wave quantisation and split-k (the kernel model's affair).
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double tile = 128.0;
@@ -42,5 +43,8 @@ const struct rl_op_type rl_op_gemm = {
             {"dtype", RL_P_DTYPE, RL_DT_FP32, RL_REQUIRED},
         },
     .work = gemm_work,
+    .coef = rl_kern_gemm_coef,
+    .time = rl_kern_gemm_time,
+    .log_sd = 0.35,
     .shape_params = 1U << RL_GEMM_N | 1U << RL_GEMM_K,
 };

@@ -17,6 +17,10 @@ librl_la_SOURCES += \
 	src/json.h \
 	src/kernel.c \
 	src/kernel.h \
+	src/kernel_out.c \
+	src/kernel_out.h \
+	src/measured.c \
+	src/measured.h \
 	src/model.c \
 	src/model.h \
 	src/modelcfg.c \
@@ -39,7 +43,9 @@ bin_PROGRAMS += rooflint
 rooflint_LDADD = librl.la
 rooflint_SOURCES = \
 	src/cli.h \
+	src/cmd_calibrate.c \
 	src/cmd_list.c \
+	src/cmd_validate.c \
 	src/command.c \
 	src/help.c \
 	src/main.c

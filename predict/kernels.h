@@ -1,0 +1,12 @@
+/* Kernel models: the coefficients of an operator's kernels and the seconds that
+ * follow from them, one kern_*.c each.  The rl_op_type of op_*.c names them. */
+#ifndef RL_KERNELS_H
+#define RL_KERNELS_H
+
+#include "op.h"
+
+extern const struct rl_coef rl_kern_gemm_coef[];
+double rl_kern_gemm_time(const double *p, const struct rl_machine *m, const double *c,
+                         double part[RL_NBOUNDS]);
+
+#endif
