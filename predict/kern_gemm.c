@@ -6,7 +6,25 @@
 #include <string.h>
 
 enum {
-    T0, EFF, H0, K0, DRAM, SAT, L2, PHI, PHIQ, RED, REDBW, CLK, WAVE, G1, Q0, QBW, QROW, FLOOR, NCOEF
+    T0,
+    EFF,
+    H0,
+    K0,
+    DRAM,
+    SAT,
+    L2,
+    PHI,
+    PHIQ,
+    RED,
+    REDBW,
+    CLK,
+    WAVE,
+    G1,
+    Q0,
+    QBW,
+    QROW,
+    FLOOR,
+    NCOEF
 };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
@@ -31,16 +49,20 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-struct tile { double a, b; };
+struct tile {
+    double a, b;
+};
 static const struct tile tiles[] = {
     {256, 128}, {128, 256}, {128, 128}, {64, 256}, {256, 64}, {64, 128}, {128, 64},
-    {64, 64}, {32, 128}, {16, 128}, {16, 64}, {128, 32}, {256, 32}
-};
+    {64, 64},   {32, 128},  {16, 128},  {16, 64},  {128, 32}, {256, 32}};
 enum { NTILES = sizeof tiles / sizeof *tiles };
 static const double splits[] = {1, 2, 3, 4, 6, 8, 16};
 enum { NSPLITS = sizeof splits / sizeof *splits };
 
-static double cube(double x) { return x * x * x; }
+static double cube(double x)
+{
+    return x * x * x;
+}
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
                          double part[RL_NBOUNDS])
@@ -77,7 +99,9 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
                 t += c[RED] * 1e-6 + c[REDBW] * (s + 1) * m * n * 4 / mc->l2_bw;
             if (t < best) {
                 best = t;
-                bp[0] = tensor; bp[1] = l2; bp[2] = dram;
+                bp[0] = tensor;
+                bp[1] = l2;
+                bp[2] = dram;
             }
         }
     }
