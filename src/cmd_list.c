@@ -1,10 +1,20 @@
-/* The subcommands, in the order help shows them: one row each. */
+/* The subcommands, in the order help shows them: one row each.  ROW(x) stands
+ * for `const struct rl_command rl_cmd_x` of cmd_x.c. */
 #include "command.h"
 
-extern const struct rl_command rl_cmd_calibrate, rl_cmd_validate;
+#define COMMANDS(ROW)                                                                    \
+    ROW(predict)                                                                         \
+    ROW(validate)                                                                        \
+    ROW(calibrate)
 
+#define DECLARE(name) extern const struct rl_command rl_cmd_##name;
+#define POINTER(name) &rl_cmd_##name,
+
+COMMANDS(DECLARE)
+
+/* clang-format off */
 const struct rl_command *const rl_commands[] = {
-    &rl_cmd_calibrate,
-    &rl_cmd_validate,
+    COMMANDS(POINTER)
     NULL,
 };
+/* clang-format on */

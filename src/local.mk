@@ -45,7 +45,14 @@ rooflint_SOURCES = \
 	src/cli.h \
 	src/cmd_calibrate.c \
 	src/cmd_list.c \
+	src/cmd_predict.c \
 	src/cmd_validate.c \
 	src/command.c \
 	src/help.c \
-	src/main.c
+	src/main.c \
+	src/session.c \
+	src/session.h \
+	src/show.h \
+	src/show_csv.c \
+	src/show_json.c \
+	src/show_text.c
