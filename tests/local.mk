@@ -16,6 +16,7 @@ dist_check_SCRIPTS += \
 	tests/bad.sh \
 	tests/cli.sh \
 	tests/exports.sh \
+	tests/fuzz.sh \
 	tests/help.sh \
 	tests/layers.sh \
 	tests/readme.sh
@@ -30,7 +31,7 @@ EXTRA_DIST += \
 	tests/README.md \
 	tests/bad \
 	tests/cli \
-	tests/fuzz \
+	tests/fuzz/corpus \
 	tests/golden \
 	tests/layers.txt \
 	tests/tap.sh \
@@ -48,3 +49,37 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	ROOFLINT_DATA='$(abs_top_srcdir)'; export ROOFLINT_DATA; \
 	LC_ALL=C; export LC_ALL;
+
+# Fuzz targets: libFuzzer's with --enable-fuzzing, else replayers of the corpus.
+fuzz_targets = \
+	tests/fuzz/config.fuzz \
+	tests/fuzz/csv.fuzz \
+	tests/fuzz/gguf.fuzz
+check_PROGRAMS += $(fuzz_targets)
+
+if FUZZING
+fuzz_main =
+fuzz_link = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+fuzz_main = tests/fuzz/replay.c
+fuzz_link = $(AM_LDFLAGS)
+endif
+
+tests_fuzz_config_fuzz_LDADD = librl.la
+tests_fuzz_config_fuzz_link = $(fuzz_link)
+tests_fuzz_config_fuzz_SOURCES = tests/fuzz/config.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_csv_fuzz_LDADD = librl.la
+tests_fuzz_csv_fuzz_link = $(fuzz_link)
+tests_fuzz_csv_fuzz_SOURCES = tests/fuzz/csv.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_gguf_fuzz_LDADD = librl.la
+tests_fuzz_gguf_fuzz_link = $(fuzz_link)
+tests_fuzz_gguf_fuzz_SOURCES = tests/fuzz/fuzz.h tests/fuzz/gguf.c $(fuzz_main)
+
+FUZZ_SECONDS = 60
+fuzz: $(fuzz_targets)
+	@for t in config csv gguf; do \
+	    $(MKDIR_P) fuzz-$$t && \
+	    tests/fuzz/$$t.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+	        -print_final_stats=1 fuzz-$$t $(srcdir)/tests/fuzz/corpus/$$t || exit 1; \
+	done
+.PHONY: fuzz
