@@ -1,0 +1,284 @@
+/* One measured run -> the query it was -> the figure predicted for it.
+ *
+ * Notes may hold key=value pairs that choose the configuration (threads, fa,
+ * ubatch, tp); the rest of the text is for people.  Rows whose notes name a
+ * configuration that is not modelled are skipped with the reason, never
+ * predicted as something else.
+ */
+#include "runs.h"
+#include "err.h"
+#include "memory.h"
+#include "schedule.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY = 512 };
+
+struct entry { /* a plan and what it is made of */
+    char key[KEY];
+    char why[160]; /* not empty: this combination cannot be predicted */
+    struct rl_device *device;
+    struct rl_model *model;
+    struct rl_runtime *runtime;
+    struct rl_plan *plan;
+};
+
+struct rl_runs {
+    const char *data;
+    struct rl_kernel_db *db;
+    struct entry *entry;
+    size_t n, cap;
+};
+
+struct rl_runs *rl_runs_new(const char *data, struct rl_error *err)
+{
+    struct rl_runs *r = rl_alloc(1, sizeof *r, err);
+    if (!r)
+        return NULL;
+    r->data = data;
+    r->db = rl_kernel_db_load(data, err);
+    if (!r->db) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void entry_clear(struct entry *e)
+{
+    rl_plan_free(e->plan);
+    rl_runtime_free(e->runtime);
+    rl_model_free(e->model);
+    rl_device_free(e->device);
+}
+
+void rl_runs_free(struct rl_runs *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n; i++)
+        entry_clear(&r->entry[i]);
+    free(r->entry);
+    rl_kernel_db_free(r->db);
+    free(r);
+}
+
+/* key=value in the notes: the number, or fallback. */
+static double note_num(const char *notes, const char *key, double fallback)
+{
+    size_t n = strlen(key);
+    for (const char *s = notes; s && (s = strstr(s, key)); s += n) {
+        bool starts = s == notes || strchr(" ;,", s[-1]);
+        if (starts && s[n] == '=') {
+            char *end;
+            double v = strtod(s + n + 1, &end);
+            return end > s + n + 1 ? v : fallback;
+        }
+    }
+    return fallback;
+}
+
+static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *row)
+{
+    struct rl_error err = {0};
+    struct rl_setup s = {.flash = (int)note_num(row->notes, "fa", -1)};
+    bool split = row->device_count > 1 && note_num(row->notes, "tp", 0) < 2;
+
+    s.dtype = *row->weights_dtype ? row->weights_dtype : NULL;
+    s.kv_dtype = *row->kv_dtype ? row->kv_dtype : NULL;
+    s.tp = (int)note_num(row->notes, "tp", 1);
+    s.devices = split ? (int)row->device_count : 1;
+    s.threads = (int)note_num(row->notes, "threads", 0);
+    s.ubatch = note_num(row->notes, "ubatch", 0);
+    if (strstr(row->notes, "state=fp32"))
+        s.state_dtype = "fp32";
+    e->device = rl_device_load(r->data, row->device, &err);
+    if (e->device)
+        e->model = rl_model_load(r->data, row->model, &err);
+    if (e->model)
+        e->runtime = rl_runtime_load(r->data, row->runtime, e->device, &err);
+    if (e->runtime)
+        e->plan = rl_plan_bind(r->db, e->device, e->model, e->runtime, &s, &err);
+    if (!e->plan)
+        snprintf(e->why, sizeof e->why, "%.150s", err.text);
+}
+
+static struct entry *find_entry(struct rl_runs *r, const struct rl_run *row)
+{
+    char key[KEY];
+    struct rl_error err = {0};
+
+    snprintf(key, sizeof key, "%s|%s|%s|%s|%s|%g|%g|%g|%g|%g|%d", row->device, row->model,
+             row->weights_dtype, row->kv_dtype, row->runtime, row->device_count,
+             note_num(row->notes, "fa", -1), note_num(row->notes, "tp", 1),
+             note_num(row->notes, "threads", 0), note_num(row->notes, "ubatch", 0),
+             strstr(row->notes, "state=fp32") != NULL);
+    for (size_t i = 0; i < r->n; i++)
+        if (!strcmp(r->entry[i].key, key))
+            return &r->entry[i];
+    void *grown = rl_grow(r->entry, &r->cap, r->n + 1, sizeof *r->entry, &err);
+    if (!grown)
+        return NULL;
+    r->entry = grown;
+    struct entry *e = &r->entry[r->n++];
+    memset(e, 0, sizeof *e);
+    memcpy(e->key, key, sizeof key);
+    open_entry(r, e, row);
+    return e;
+}
+
+static void exact(struct rl_interval *out, double v, double rel)
+{
+    out->value = v;
+    out->lo = v * (1 - rel);
+    out->hi = v * (1 + rel);
+}
+
+static void scaled(struct rl_interval *out, const struct rl_interval *t, double k)
+{
+    out->value = t->value * k;
+    out->lo = t->lo * k;
+    out->hi = t->hi * k;
+}
+
+static void rate(struct rl_interval *out, double tokens, const struct rl_interval *t)
+{
+    out->value = tokens / t->value;
+    out->lo = tokens / t->hi;
+    out->hi = tokens / t->lo;
+}
+
+/* Decode of n steps, from an empty cache when there is no prompt. */
+static void decode_steps(const struct rl_plan *pl, const struct rl_query *q, double n,
+                         struct rl_interval *step)
+{
+    struct rl_sum s;
+    rl_decode(pl, q, n < 1 ? 1 : n, &s);
+    rl_sum_interval(pl, &s, 1, step);
+}
+
+/* Share of kernel time of the nodes a profile puts under one name: the SSM
+ * block's fused kernels are all of a block but its in_proj. */
+static double class_share(const struct rl_plan *pl, const struct rl_query *q, bool ssm)
+{
+    struct rl_sum all, one;
+    double sum = 0;
+
+    rl_prefill(pl, q, &all);
+    for (int i = 0; i < pl->nnodes; i++) {
+        const struct rl_node *n = pl->node[i].node;
+        bool inside = n->cls == RL_CLS_SCAN || n->cls == RL_CLS_CONV ||
+                      !strcmp(n->label, "x_proj") || !strcmp(n->label, "dt_proj") ||
+                      !strcmp(n->label, "out_proj") ||
+                      (n->glue && !strcmp(n->glue, "norm_gated"));
+        bool linear = n->cls == RL_CLS_HEAD || (n->cls == RL_CLS_GEMM && !inside);
+        struct rl_plan alone = *pl;
+        if (ssm ? !inside : !linear)
+            continue;
+        alone.node = &pl->node[i];
+        alone.nnodes = 1;
+        rl_prefill(&alone, q, &one);
+        sum += one.gpu;
+    }
+    return all.gpu > 0 ? sum / all.gpu : 0;
+}
+
+static void times(const struct rl_run *row, const struct rl_plan *pl,
+                  const struct rl_query *q, const struct rl_prediction *p,
+                  struct rl_interval *out)
+{
+    const char *m = row->metric;
+    double steps = row->prompt > 0 ? row->output - 1 : row->output;
+    struct rl_interval step;
+
+    if (!strcmp(m, "ttft")) {
+        *out = p->ttft_s;
+    } else if (!strcmp(m, "prefill_tokens_per_s")) {
+        rate(out, q->ctx * q->batch, &p->ttft_s);
+    } else if (!strcmp(m, "e2e_latency")) {
+        *out = p->e2e_s;
+    } else {
+        decode_steps(pl, q, steps, &step);
+        if (!strcmp(m, "tpot"))
+            *out = step;
+        else if (!strcmp(m, "decode_time"))
+            scaled(out, &step, steps);
+        else
+            rate(out, q->batch, &step);
+    }
+}
+
+static int others(const struct rl_run *row, const struct rl_plan *pl,
+                  const struct rl_query *q, const struct rl_prediction *p,
+                  struct rl_interval *out, char why[160])
+{
+    const char *m = row->metric;
+    double slack = 0.08, steps = row->prompt > 0 ? row->output - 1 : row->output;
+
+    if (!strcmp(m, "gpu_time"))
+        scaled(out, &p->ttft_s, p->gpu_prefill_s / p->ttft_s.value);
+    else if (!strcmp(m, "ssm_block_share"))
+        exact(out, class_share(pl, q, true), 0.15);
+    else if (!strcmp(m, "gemm_share"))
+        exact(out, class_share(pl, q, false), 0.15);
+    else if (!strcmp(m, "peak_memory_allocated"))
+        exact(out, p->memory.total, slack);
+    else if (!strcmp(m, "peak_memory_reserved"))
+        exact(out, p->memory.reserved, 2 * slack);
+    else if (!strcmp(m, "peak_memory_rss"))
+        exact(out, p->memory.reserved + p->memory.runtime, 2 * slack);
+    else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))
+        *out = p->prefill_j;
+    else if (!strcmp(m, "decode_energy") && isfinite(p->output_token_j.value))
+        scaled(out, &p->output_token_j, steps * row->batch);
+    else
+        return snprintf(why, 160, "metric '%.60s' is not predicted here", m), -1;
+    return 0;
+}
+
+static bool is_time(const char *m)
+{
+    static const char *const names[] = {"ttft",
+                                        "tpot",
+                                        "decode_time",
+                                        "e2e_latency",
+                                        "prefill_tokens_per_s",
+                                        "decode_tokens_per_s"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(m, names[i]))
+            return true;
+    return false;
+}
+
+int rl_run_predict(struct rl_runs *r, const struct rl_run *row, struct rl_interval *out,
+                   char why[160])
+{
+    struct rl_error err = {0};
+    struct rl_prediction p;
+    struct entry *e = find_entry(r, row);
+
+    if (!e)
+        return snprintf(why, 160, "out of memory"), -1;
+    if (*e->why)
+        return snprintf(why, 160, "%s", e->why), -1;
+    if (!strcmp(row->metric, "max_context_ran"))
+        return snprintf(why, 160, "a lower bound, not a value"), -1;
+    if (note_num(row->notes, "pp", 1) > 1 || note_num(row->notes, "dp", 1) > 1)
+        return snprintf(why, 160, "pipeline and data parallel runs are not modelled"), -1;
+    if (note_num(row->notes, "concurrency", 1) > 1)
+        return snprintf(why, 160, "concurrent requests are not modelled"), -1;
+
+    struct rl_query q = {.ctx = row->prompt > 0 ? row->prompt : 1,
+                         .batch = row->batch > 0 ? row->batch : 1,
+                         .output_tokens = row->output > 0 ? row->output : 1,
+                         .context_depth = row->depth};
+    if (rl_predict(e->plan, &q, &p, &err))
+        return snprintf(why, 160, "%.150s", err.text), -1;
+    if (!is_time(row->metric))
+        return others(row, e->plan, &q, &p, out, why);
+    times(row, e->plan, &q, &p, out);
+    return 0;
+}
