@@ -3,6 +3,7 @@ unit_tests = \
 	tests/test_command.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
+	tests/test_grid.t \
 	tests/test_json.t \
 	tests/test_path.t \
 	tests/test_table.t \
@@ -12,6 +13,8 @@ tests_test_command_t_SOURCES = \
 	src/command.c \
 	tests/test_command.c
 
+EXTRA_DIST += tests/bench.sh
+
 dist_check_SCRIPTS += \
 	tests/bad.sh \
 	tests/cli.sh \
@@ -20,6 +23,12 @@ dist_check_SCRIPTS += \
 	tests/help.sh \
 	tests/layers.sh \
 	tests/readme.sh
+
+EXTRA_PROGRAMS += tests/bench_predict
+tests_bench_predict_LDADD = librl.la
+
+bench: rooflint$(EXEEXT) tests/bench_predict$(EXEEXT)
+	@sh $(srcdir)/tests/bench.sh
 
 if HAVE_CRITERION
 check_PROGRAMS += $(unit_tests)

@@ -8,10 +8,9 @@
 #include "plan.h"
 #include "rooflint.h"
 
-#include <criterion/criterion.h>
-#include <math.h>
+#include "test.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 struct counts {
     long queries, conflicts;
@@ -114,7 +113,7 @@ static void check_pair(struct counts *n, const struct rl_kernel_db *db,
 {
     static const double ctx[] = {1024, 32768, 131072, 1048576}, batch[] = {1, 64};
     struct rl_error err = {0};
-    struct rl_runtime *r = rl_runtime_load(RL_TEST_DATA, NULL, d, &err);
+    struct rl_runtime *r = rl_runtime_load(source_dir(), NULL, d, &err);
     struct rl_plan *pl = r ? rl_plan_bind(db, d, m, r, NULL, &err) : NULL;
 
     if (!pl && !*n->first)
@@ -134,19 +133,19 @@ Test(grid, every_model_on_every_device, .timeout = 240)
     struct counts n = {0};
     char **models, **devices;
     int nm, nd;
-    struct rl_kernel_db *db = rl_kernel_db_load(RL_TEST_DATA, &err);
+    struct rl_kernel_db *db = rl_kernel_db_load(source_dir(), &err);
 
     cr_assert(db != NULL, "%s", err.text);
-    cr_assert(rl_model_list(RL_TEST_DATA, &models, &nm, &err) == 0, "%s", err.text);
-    cr_assert(rl_device_list(RL_TEST_DATA, &devices, &nd, &err) == 0, "%s", err.text);
+    cr_assert(rl_model_list(source_dir(), &models, &nm, &err) == 0, "%s", err.text);
+    cr_assert(rl_device_list(source_dir(), &devices, &nd, &err) == 0, "%s", err.text);
     cr_assert(nm >= 141 && nd >= 95, "%d models, %d devices", nm, nd);
     struct rl_device **dev = calloc((size_t)nd, sizeof(struct rl_device *));
     for (int i = 0; i < nd; i++) {
-        dev[i] = rl_device_load(RL_TEST_DATA, devices[i], &err);
+        dev[i] = rl_device_load(source_dir(), devices[i], &err);
         cr_assert(dev[i] != NULL, "%s", err.text);
     }
     for (int k = 0; k < nm; k++) {
-        struct rl_model *m = rl_model_load(RL_TEST_DATA, models[k], &err);
+        struct rl_model *m = rl_model_load(source_dir(), models[k], &err);
         cr_assert(m != NULL, "%s: %s", models[k], err.text);
         for (int i = 0; i < nd; i++)
             check_pair(&n, db, dev[i], m);
