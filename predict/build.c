@@ -391,6 +391,30 @@ void rl_b_resident_only(struct rl_build *b, enum rl_wclass w, double n)
     b->no_nodes = was;
 }
 
+void rl_b_mark(struct rl_build *b, struct rl_mark *m)
+{
+    memcpy(m->resident, b->g->resident, sizeof m->resident);
+    memcpy(m->split, b->g->resident_split, sizeof m->split);
+    m->inactive = b->g->inactive;
+    m->not_read = b->g->not_read;
+    m->no_nodes = b->no_nodes;
+    b->no_nodes = true;
+}
+
+void rl_b_file_only(struct rl_build *b, const struct rl_mark *m, const char *why)
+{
+    double n = 0;
+
+    for (int i = 0; i < RL_NWCLASSES; i++)
+        n += b->g->resident[i] - m->resident[i];
+    memcpy(b->g->resident, m->resident, sizeof m->resident);
+    memcpy(b->g->resident_split, m->split, sizeof m->split);
+    b->g->inactive = m->inactive;
+    b->g->not_read = m->not_read;
+    b->no_nodes = m->no_nodes;
+    rl_b_store_only(b, why, n);
+}
+
 /* An argument nobody set, or a count that makes no sense: a family's mistake
  * or a config that leads to one; either way no graph. */
 static int check_node(const struct rl_build *b, const struct rl_node *n)

@@ -138,6 +138,15 @@ void rl_b_store_only(struct rl_build *b, const char *why, double n);
 /* Resident, never streamed by a decode step, no work for text (vision tower). */
 void rl_b_resident_only(struct rl_build *b, enum rl_wclass w, double n);
 
+/* What is emitted between mark and file_only counts as in the file only, with
+ * the reason (multi-token-prediction layers); no calls, no cache. */
+struct rl_mark {
+    double resident[RL_NWCLASSES], split[RL_NWCLASSES], inactive, not_read;
+    bool no_nodes;
+};
+void rl_b_mark(struct rl_build *b, struct rl_mark *m);
+void rl_b_file_only(struct rl_build *b, const struct rl_mark *m, const char *why);
+
 /* attention (build_attn.c) ------------------------------------------------ */
 
 enum rl_qk_norm {
@@ -175,6 +184,10 @@ struct rl_mla {
     double index_heads, index_dim, index_topk; /* DSA; 0: none */
 };
 void rl_b_mla(struct rl_build *b, const struct rl_mla *a);
+
+/* Attention on `layers` layers, `windowed` of which see a->window tokens. */
+void rl_b_attention_mixed(struct rl_build *b, struct rl_attn a, double layers,
+                          double windowed);
 
 /* feed-forward (build_mlp.c) ---------------------------------------------- */
 
@@ -254,5 +267,21 @@ void rl_b_rwkv7(struct rl_build *b, const struct rl_rwkv *m); /* time and channe
 void rl_b_rwkv6(struct rl_build *b, const struct rl_rwkv *m);
 
 void rl_b_mlstm(struct rl_build *b, double heads, double qk, double v);
+
+/* whole decoders of the GPT kind (build_decoder.c) ------------------------ */
+
+struct rl_decoder {
+    double vocab, layers, inter;
+    double embed_width; /* 0: hidden; else projected in and out (OPT-350m) */
+    double positions;   /* learned rows; 0: none */
+    double windowed;    /* layers that see attn.window only */
+    struct rl_attn attn;
+    unsigned norm; /* enum rl_norm_kind */
+    unsigned mlp;  /* RL_MLP_* */
+    bool parallel; /* attention and MLP read the same stream */
+    bool one_norm; /* … and share one norm */
+    bool embed_norm, no_final_norm, tied, head_bias;
+};
+void rl_b_decoder(struct rl_build *b, const struct rl_decoder *d);
 
 #endif

@@ -148,6 +148,17 @@ void rl_b_attention(struct rl_build *b, const struct rl_attn *a)
     describe(b, RL_BLK_ATTN, a);
 }
 
+void rl_b_attention_mixed(struct rl_build *b, struct rl_attn a, double layers,
+                          double windowed)
+{
+    rl_b_layers(b, windowed);
+    rl_b_attention(b, &a);
+    a.window = 0;
+    rl_b_layers(b, layers - windowed);
+    rl_b_attention(b, &a);
+    rl_b_layers(b, layers);
+}
+
 /* k and v of the encoder's output: once, in the prefill, on its rows. */
 static void cross_kv(struct rl_build *b, const struct rl_attn *a)
 {

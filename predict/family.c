@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct rl_family rl_family_llama;
+extern const struct rl_family rl_family_llama, rl_family_gpt, rl_family_gemma;
+extern const struct rl_family rl_family_deepseek, rl_family_gpt_oss, rl_family_llama4;
+extern const struct rl_family rl_family_bert, rl_family_vit;
+extern const struct rl_family rl_family_whisper, rl_family_moonshine, rl_family_t5;
 
 const struct rl_family *const rl_families[] = {
-    &rl_family_llama,
-    NULL,
+    &rl_family_llama,   &rl_family_gpt,       &rl_family_gemma, &rl_family_deepseek,
+    &rl_family_gpt_oss, &rl_family_llama4,    &rl_family_bert,  &rl_family_vit,
+    &rl_family_whisper, &rl_family_moonshine, &rl_family_t5,    NULL,
 };
 
 const struct rl_family *rl_family_find(const char *model_type)

@@ -115,11 +115,7 @@ static void attention(struct rl_build *b, const struct kin *k, double layers)
     rl_b_norm(b, "input_norm", b->hidden, RL_RMS);
     if (windowed > 0) {
         a.window = rl_b_num_or(b, "sliding_window", 4096);
-        rl_b_layers(b, windowed);
-        rl_b_attention(b, &a);
-        a.window = 0;
-        rl_b_layers(b, layers - windowed);
-        rl_b_attention(b, &a);
+        rl_b_attention_mixed(b, a, layers, windowed);
     } else {
         rl_b_layers(b, layers - bare);
         rl_b_attention(b, &a);
