@@ -5,6 +5,7 @@ librl_la_SOURCES += \
 	predict/build.h \
 	predict/build_attn.c \
 	predict/build_cfg.c \
+	predict/build_decoder.c \
 	predict/build_linear.c \
 	predict/build_mlp.c \
 	predict/build_ssm.c \
@@ -13,7 +14,13 @@ librl_la_SOURCES += \
 	predict/choose.c \
 	predict/family.c \
 	predict/family.h \
+	predict/family_deepseek.c \
+	predict/family_encoder.c \
+	predict/family_gemma.c \
+	predict/family_gpt.c \
 	predict/family_llama.c \
+	predict/family_oss.c \
+	predict/family_seq2seq.c \
 	predict/fit.c \
 	predict/fit.h \
 	predict/graph.c \
