@@ -5,7 +5,8 @@
 #define COMMANDS(ROW)                                                                    \
     ROW(predict)                                                                         \
     ROW(validate)                                                                        \
-    ROW(calibrate)
+    ROW(calibrate)                                                                       \
+    ROW(hw)
 
 #define DECLARE(name) extern const struct rl_command rl_cmd_##name;
 #define POINTER(name) &rl_cmd_##name,
