@@ -53,6 +53,8 @@ rooflint_SOURCES = \
 	src/cmd_validate.c \
 	src/command.c \
 	src/help.c \
+	src/judge_runs.c \
+	src/judged.h \
 	src/main.c \
 	src/session.c \
 	src/session.h \
