@@ -61,8 +61,12 @@ const char *rl_error_format(const struct rl_error *err, char *buf, size_t size)
 
 void *rl_alloc(size_t n, size_t size, struct rl_error *err)
 {
-    void *p = calloc(n ? n : 1, size ? size : 1);
+    void *p = NULL;
 
+    n = n ? n : 1;
+    size = size ? size : 1;
+    if (n <= SIZE_MAX / size)
+        p = calloc(n, size);
     if (!p)
         rl_fail(err, RL_ENOMEM, NULL, 0, "out of memory (%zu x %zu bytes)", n, size);
     return p;

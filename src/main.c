@@ -13,16 +13,17 @@
 
 static bool holds_data(const char *dir)
 {
-    char path[PATH_MAX + 16];
+    char path[PATH_MAX + 64];
 
     snprintf(path, sizeof path, "%s/hwdb", dir);
     return access(path, X_OK) == 0;
 }
 
-/* A build folder has the data beside the command, an installation that was
- * moved has it in ../share/rooflint; NULL: neither. */
+/* Beside the command (built in its source tree), in data/ (a build folder), or
+ * in ../share/rooflint (an installation that was moved); NULL: nowhere. */
 static const char *data_near_command(char buf[PATH_MAX + 32])
 {
+    static const char *const places[] = {"", "/data", "/../share/rooflint"};
     ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - 1);
     char *slash;
 
@@ -32,11 +33,12 @@ static const char *data_near_command(char buf[PATH_MAX + 32])
     slash = strrchr(buf, '/');
     if (!slash)
         return NULL;
-    *slash = '\0';
-    if (holds_data(buf))
-        return buf;
-    strcpy(slash, "/../share/rooflint");
-    return holds_data(buf) ? buf : NULL;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        strcpy(slash, places[i]);
+        if (holds_data(buf))
+            return buf;
+    }
+    return NULL;
 }
 
 static int run(const struct rl_command *c, char **argv)
