@@ -170,8 +170,7 @@ void mb_row_of(const struct mb_case *c, struct mb_samples *s, struct mb_row *row
                           c->impl, c->runtime, unit_of(c->what), ""};
     char **to[] = {&row->item, &row->dtype,   &row->size, &row->mode, &row->op,
                    &row->impl, &row->runtime, &row->unit, &row->note};
-    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
-        {
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
         const char *t = text[i] ? text[i] : "";
         memcpy(to[i], &t, sizeof t); /* borrowed: mb_rows_add copies */
     }

@@ -78,27 +78,30 @@ KERNEL(fp32_avx512, "avx512f", __m512, _mm512_setzero_ps(),
 KERNEL(fp32_avx2, "avx2,fma", __m256, _mm256_setzero_ps(),
        const __m256 x = _mm256_set1_ps(one_half);
        const __m256 y = x;, F256, sum_f32)
-/* half precision is stored, not computed: convert eight or sixteen, then FMA */
-#define H512(a)                                                                          \
-    _mm512_fmadd_ps(                                                                     \
-        _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)h)), y, a)
+/* Half precision is stored, not computed: convert eight or sixteen, then FMA.
+ * The barriers keep the compiler from hoisting what every step must do again. */
+__attribute__((target("avx512f"))) static inline __m512 h512(__m512 a, __m512 y,
+                                                             const uint16_t *h)
+{
+    __asm__ volatile("" : "+r"(h));
+    return _mm512_fmadd_ps(
+        _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)h)), y, a);
+}
+#define H512(a) h512(a, y, h)
 KERNEL(fp16_avx512, "avx512f", __m512, _mm512_setzero_ps(),
        const __m512 y = _mm512_set1_ps(one_half);
-       uint16_t h[16]; memset(h, 0x38, sizeof h); __asm__ volatile(""
-                                                                   :
-                                                                   : "r"(h)
-                                                                   : "memory");
-       , H512, sum_f32)
-#define H256(a)                                                                          \
-    _mm256_fmadd_ps(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)h)),  \
-                    y, a)
+       uint16_t h[16]; memset(h, 0x38, sizeof h);, H512, sum_f32)
+__attribute__((target("avx2,fma,f16c"))) static inline __m256 h256(__m256 a, __m256 y,
+                                                                   const uint16_t *h)
+{
+    __asm__ volatile("" : "+r"(h));
+    return _mm256_fmadd_ps(
+        _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)h)), y, a);
+}
+#define H256(a) h256(a, y, h)
 KERNEL(fp16_f16c, "avx2,fma,f16c", __m256, _mm256_setzero_ps(),
        const __m256 y = _mm256_set1_ps(one_half);
-       uint16_t h[8]; memset(h, 0x38, sizeof h); __asm__ volatile(""
-                                                                  :
-                                                                  : "r"(h)
-                                                                  : "memory");
-       , H256, sum_f32)
+       uint16_t h[8]; memset(h, 0x38, sizeof h);, H256, sum_f32)
 #define B512(a) _mm512_dpbf16_ps(a, x, x)
 KERNEL(bf16_avx512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
        const __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(one_half),
@@ -109,12 +112,16 @@ KERNEL(int8_vnni512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(),
        const __m512i x = _mm512_set1_epi8((char)two);
        , V512, sum_i32)
 /* what engines do without VNNI: 8-bit products to 16, pairs to 32, add */
-#define M256(a) _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(x, x), ones))
+__attribute__((target("avx2"))) static inline __m256i m256(__m256i a, __m256i x,
+                                                           __m256i ones)
+{
+    __asm__ volatile("" : "+x"(x));
+    return _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(x, x), ones));
+}
+#define M256(a) m256(a, x, ones)
 KERNEL(int8_avx2, "avx2", __m256i, _mm256_setzero_si256(),
-       __m256i x = _mm256_set1_epi8((char)two);
-       const __m256i ones = _mm256_set1_epi16(1); __asm__ volatile(""
-                                                                   : "+x"(x));
-       , M256, sum_i32)
+       const __m256i x = _mm256_set1_epi8((char)two);
+       const __m256i ones = _mm256_set1_epi16(1);, M256, sum_i32)
 
 static int has_512(void)
 {
