@@ -415,6 +415,12 @@ void rl_b_file_only(struct rl_build *b, const struct rl_mark *m, const char *why
     rl_b_store_only(b, why, n);
 }
 
+void rl_b_shared(struct rl_build *b, const struct rl_mark *m)
+{
+    b->g->not_read = m->not_read;
+    b->no_nodes = m->no_nodes;
+}
+
 /* An argument nobody set, or a count that makes no sense: a family's mistake
  * or a config that leads to one; either way no graph. */
 static int check_node(const struct rl_build *b, const struct rl_node *n)

@@ -146,6 +146,9 @@ struct rl_mark {
 };
 void rl_b_mark(struct rl_build *b, struct rl_mark *m);
 void rl_b_file_only(struct rl_build *b, const struct rl_mark *m, const char *why);
+/* Instead of file_only: resident weights that other nodes stream, blocks used at
+ * several depths; their calls are emitted with b.no_params. */
+void rl_b_shared(struct rl_build *b, const struct rl_mark *m);
 
 /* attention (build_attn.c) ------------------------------------------------ */
 

@@ -10,11 +10,17 @@ extern const struct rl_family rl_family_llama, rl_family_gpt, rl_family_gemma;
 extern const struct rl_family rl_family_deepseek, rl_family_gpt_oss, rl_family_llama4;
 extern const struct rl_family rl_family_bert, rl_family_vit;
 extern const struct rl_family rl_family_whisper, rl_family_moonshine, rl_family_t5;
+extern const struct rl_family rl_family_mamba, rl_family_bamba, rl_family_nemotron_h,
+    rl_family_zamba2, rl_family_jamba, rl_family_hymba, rl_family_griffin, rl_family_lfm2,
+    rl_family_gdn, rl_family_linear, rl_family_rwkv, rl_family_plamo2;
 
 const struct rl_family *const rl_families[] = {
-    &rl_family_llama,   &rl_family_gpt,       &rl_family_gemma, &rl_family_deepseek,
-    &rl_family_gpt_oss, &rl_family_llama4,    &rl_family_bert,  &rl_family_vit,
-    &rl_family_whisper, &rl_family_moonshine, &rl_family_t5,    NULL,
+    &rl_family_llama,   &rl_family_gpt,        &rl_family_gemma,  &rl_family_deepseek,
+    &rl_family_gpt_oss, &rl_family_llama4,     &rl_family_bert,   &rl_family_vit,
+    &rl_family_whisper, &rl_family_moonshine,  &rl_family_t5,     &rl_family_mamba,
+    &rl_family_bamba,   &rl_family_nemotron_h, &rl_family_zamba2, &rl_family_jamba,
+    &rl_family_hymba,   &rl_family_griffin,    &rl_family_lfm2,   &rl_family_gdn,
+    &rl_family_linear,  &rl_family_rwkv,       &rl_family_plamo2, NULL,
 };
 
 const struct rl_family *rl_family_find(const char *model_type)

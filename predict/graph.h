@@ -144,6 +144,9 @@ struct rl_graph {
     bool logits_upcast;                /* .float() on the logits in the HF code */
     double decoder_start;              /* decoder tokens in the prefill (enc–dec): 1 */
     enum rl_dtype quant[RL_NWCLASSES]; /* from quantization_config; RL_DT_NONE: none */
+    enum rl_dtype state_dtype; /* what the config asks for, or every known runtime
+                                  keeps, the recurrent state in; RL_DT_NONE: the
+                                  runtime's choice */
     enum rl_dtype stored_dtype;        /* `dtype` / `torch_dtype` of the config */
 };
 

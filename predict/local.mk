@@ -14,13 +14,25 @@ librl_la_SOURCES += \
 	predict/choose.c \
 	predict/family.c \
 	predict/family.h \
+	predict/family_bamba.c \
 	predict/family_deepseek.c \
 	predict/family_encoder.c \
+	predict/family_gdn.c \
 	predict/family_gemma.c \
 	predict/family_gpt.c \
+	predict/family_griffin.c \
+	predict/family_hymba.c \
+	predict/family_jamba.c \
+	predict/family_lfm2.c \
+	predict/family_linear.c \
 	predict/family_llama.c \
+	predict/family_mamba.c \
+	predict/family_nemotron_h.c \
 	predict/family_oss.c \
+	predict/family_plamo2.c \
+	predict/family_rwkv.c \
 	predict/family_seq2seq.c \
+	predict/family_zamba2.c \
 	predict/fit.c \
 	predict/fit.h \
 	predict/graph.c \
@@ -49,8 +61,6 @@ librl_la_SOURCES += \
 	predict/plan.c \
 	predict/plan.h \
 	predict/predict.c \
-	predict/runs.c \
-	predict/runs.h \
 	predict/sample.c \
 	predict/sample.h \
 	predict/schedule.c \

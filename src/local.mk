@@ -2,7 +2,6 @@ librl_la_SOURCES += \
 	src/command.h \
 	src/device.c \
 	src/device.h \
-	src/device_check.c \
 	src/device_fill.c \
 	src/device_rows.c \
 	src/device_rows.h \
@@ -14,7 +13,6 @@ librl_la_SOURCES += \
 	src/gguf.c \
 	src/gguf.h \
 	src/ggufconfig.c \
-	src/hwdb_check.c \
 	src/json.c \
 	src/json.h \
 	src/kernel.c \
@@ -27,6 +25,7 @@ librl_la_SOURCES += \
 	src/model.h \
 	src/modelcfg.c \
 	src/modelcfg.h \
+	src/modelcheck.c \
 	src/names.c \
 	src/nearest.c \
 	src/path.c \
@@ -46,15 +45,12 @@ rooflint_LDADD = librl.la
 rooflint_SOURCES = \
 	src/cli.h \
 	src/cmd_calibrate.c \
-	src/cmd_device.c \
-	src/cmd_hw.c \
 	src/cmd_list.c \
+	src/cmd_model.c \
 	src/cmd_predict.c \
 	src/cmd_validate.c \
 	src/command.c \
 	src/help.c \
-	src/judge_runs.c \
-	src/judged.h \
 	src/main.c \
 	src/session.c \
 	src/session.h \

@@ -129,14 +129,48 @@ static int build(struct rl_model *m, json_t *top, struct rl_error *err)
     return rl_cfg_quant(&m->cfg, m->graph.layers, m->graph.quant, err);
 }
 
+/* Families name the field, jansson keeps no lines: finds where it stands. */
+static void find_line(const char *path, struct rl_error *err)
+{
+    char *text, *close, key[80];
+    const char *at, *dot;
+    size_t len;
+
+    if (!err || err->line != 0 || err->text[0] != '\'' || strcmp(err->source, path) != 0)
+        return;
+    close = strchr(err->text + 1, '\'');
+    if (!close || close - err->text > 70)
+        return;
+    len = (size_t)(close - err->text) - 1;
+    snprintf(key, sizeof key, "%.*s", (int)len, err->text + 1);
+    key[strcspn(key, "[")] = '\0'; /* layer_types[3] */
+    dot = strrchr(key, '.');
+    memmove(key + 1, dot ? dot + 1 : key, strlen(dot ? dot + 1 : key) + 1);
+    key[0] = '"';
+    strcat(key, "\"");
+    text = rl_read_file(path, (size_t)16 << 20, &len, NULL);
+    at = text ? strstr(text, key) : NULL;
+    if (at) {
+        err->line = 1;
+        for (const char *s = text; s < at; s++)
+            err->line += *s == '\n';
+    }
+    free(text);
+}
+
 static int build_config(struct rl_model *m, const char *path, struct rl_error *err)
 {
+    struct rl_error first = {0};
     json_t *top;
 
-    if (!(m->source = rl_strdup(path, err)))
+    if (!(m->source = rl_strdup(path, err)) || !(top = rl_json_load(m->source, err)))
         return -1;
-    top = rl_json_load(m->source, err);
-    return top ? build(m, top, err) : -1;
+    if (build(m, top, &first) == 0)
+        return 0;
+    find_line(path, &first);
+    if (err && err->code == RL_OK)
+        *err = first;
+    return -1;
 }
 
 static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err)
@@ -244,6 +278,17 @@ struct rl_model *rl_model_load(const char *data, const char *name, struct rl_err
     struct rl_model *m = rl_alloc(1, sizeof *m, err);
 
     if (m && find_and_build(m, data, name, err) < 0) {
+        rl_model_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+struct rl_model *rl_model_load_file(const char *path, struct rl_error *err)
+{
+    struct rl_model *m = rl_alloc(1, sizeof *m, err);
+
+    if (m && build_path(m, path, err) < 0) {
         rl_model_free(m);
         return NULL;
     }
