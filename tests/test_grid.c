@@ -14,7 +14,7 @@
 
 struct counts {
     long queries, conflicts;
-    char first[512]; /* the first thing wrong */
+    char first[2048]; /* the first thing wrong */
 };
 
 static void wrong(struct counts *n, const struct rl_plan *pl, const struct rl_query *q,
