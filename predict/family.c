@@ -1,6 +1,7 @@
 /* The list of families, and building a graph from a config. */
 #include "family.h"
 
+#include "build.h"
 #include "err.h"
 
 #include <stdio.h>
@@ -45,6 +46,28 @@ static int unknown(const struct rl_cfg *c, struct rl_error *err)
                    c->model_type ? c->model_type : "", known);
 }
 
+/* What this one checkpoint holds beside its weights (a zoo file's `file_only`:
+ * reason -> elements): copies and buffers that no config field tells of. */
+static int file_only(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
+{
+    json_t *extra = json_object_get(c->root, "file_only"), *v;
+    struct rl_build b = {.g = g, .c = c, .err = err};
+    const char *why;
+
+    if (!extra)
+        return 0;
+    if (!json_is_object(extra))
+        return rl_cfg_bad(c, err, "file_only", "an object of reasons and element counts");
+    json_object_foreach(extra, why, v)
+    {
+        double n = json_number_value(v);
+        if (!json_is_number(v) || !(n >= 0 && n < 1e15))
+            return rl_cfg_bad(c, err, "file_only", "element counts >= 0");
+        rl_b_store_only(&b, why, n);
+    }
+    return 0;
+}
+
 int rl_family_build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
 {
     const struct rl_family *f = rl_family_find(c->model_type);
@@ -54,7 +77,7 @@ int rl_family_build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error 
         f = rl_family_find(c->text_type);
     if (!f)
         return unknown(c, err);
-    if (f->build(c, g, err) < 0) {
+    if (f->build(c, g, err) < 0 || file_only(c, g, err) < 0) {
         rl_graph_clear(g);
         return -1;
     }
