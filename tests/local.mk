@@ -3,8 +3,10 @@ unit_tests = \
 	tests/test_command.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
+	tests/test_graph.t \
 	tests/test_grid.t \
 	tests/test_json.t \
+	tests/test_params.t \
 	tests/test_path.t \
 	tests/test_table.t \
 	tests/test_units.t
@@ -40,6 +42,7 @@ EXTRA_DIST += \
 	tests/README.md \
 	tests/bad \
 	tests/cli \
+	tests/data \
 	tests/fuzz/corpus \
 	tests/golden \
 	tests/layers.txt \
