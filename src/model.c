@@ -158,13 +158,41 @@ static void find_line(const char *path, struct rl_error *err)
     free(text);
 }
 
-static int build_config(struct rl_model *m, const char *path, struct rl_error *err)
+/* ModelOpt writes the quantisation into a file of its own beside the config. */
+static int add_quant_file(json_t *top, const char *folder, struct rl_error *err)
+{
+    char *path = rl_path_join(folder, "hf_quant_config.json", NULL);
+    json_t *file, *quant;
+    int rc = 0;
+
+    if (path && is_there(path) && !json_object_get(top, "quantization_config")) {
+        file = rl_json_load(path, err);
+        quant = json_object_get(file, "quantization");
+        rc = !file ? -1
+             : !json_is_object(quant)
+                 ? rl_fail(err, RL_EFORMAT, path, 0, "expected an object 'quantization'")
+                 : json_object_set_new(quant, "quant_method", json_string("modelopt"));
+        if (rc == 0)
+            rc = json_object_set(top, "quantization_config", quant);
+        json_decref(file);
+    }
+    free(path);
+    return rc;
+}
+
+/* folder: where a quantisation file may lie beside, or NULL. */
+static int build_config(struct rl_model *m, const char *path, const char *folder,
+                        struct rl_error *err)
 {
     struct rl_error first = {0};
     json_t *top;
 
     if (!(m->source = rl_strdup(path, err)) || !(top = rl_json_load(m->source, err)))
         return -1;
+    if (folder && add_quant_file(top, folder, err) < 0) {
+        json_decref(top);
+        return -1;
+    }
     if (build(m, top, &first) == 0)
         return 0;
     find_line(path, &first);
@@ -217,18 +245,17 @@ static int build_zoo(struct rl_model *m, const char *data, const struct rl_table
     char file[160], *path;
     int rc;
 
-    if (!(m->id = rl_strdup(rl_table_get(t, row, id), err)) ||
-        take_row(m, t, row, err) < 0)
+    if (!(m->id = rl_strdup(rl_table_get(t, row, id), err)))
         return -1;
     if (strlen(m->id) > 128 || strchr(m->id, '/'))
         return rl_fail(err, RL_EVALUE, t->source, t->line[row],
                        "'id': expected a file name without '/'");
     snprintf(file, sizeof file, "%s.json", m->id);
     path = rl_path_join(data, "models", file, NULL);
-    rc =
-        path ? build_config(m, path, err) : rl_fail(err, RL_ENOMEM, NULL, 0, "no memory");
+    rc = path ? build_config(m, path, NULL, err)
+              : rl_fail(err, RL_ENOMEM, NULL, 0, "no memory");
     free(path);
-    return rc;
+    return rc < 0 ? -1 : take_row(m, t, row, err);
 }
 
 static int build_path(struct rl_model *m, const char *name, struct rl_error *err)
@@ -241,9 +268,9 @@ static int build_path(struct rl_model *m, const char *name, struct rl_error *err
     if (ends_in(name, ".gguf"))
         return build_gguf(m, name, err);
     if (!is_folder(name))
-        return build_config(m, name, err);
+        return build_config(m, name, NULL, err);
     inside = rl_path_join(name, "config.json", NULL);
-    rc = inside ? build_config(m, inside, err)
+    rc = inside ? build_config(m, inside, name, err)
                 : rl_fail(err, RL_ENOMEM, NULL, 0, "no memory");
     free(inside);
     return rc;
