@@ -37,6 +37,7 @@ librl_la_SOURCES += \
 	predict/fit.h \
 	predict/graph.c \
 	predict/graph.h \
+	predict/kern_attention.c \
 	predict/kern_gemm.c \
 	predict/kernels.h \
 	predict/memory.c \
