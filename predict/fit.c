@@ -27,7 +27,7 @@ static const double NOISE = 0.08; /* log error a model keeps, weighs the prior *
 static const double STEP = 0.02;  /* finite difference, in z */
 static const double REACH = 0.7;  /* starts drawn at this many prior sd */
 static const double BAD = 30;     /* log error of a time that is no number */
-enum { MAX_ITERATIONS = 40, MAX_CHOICES = 16 };
+enum { MAX_ITERATIONS = 40, SHORT_ITERATIONS = 6, MAX_CHOICES = 16 };
 
 struct problem {
     const struct rl_fit_data *d;
@@ -201,7 +201,7 @@ static void spread(const struct problem *q, gsl_multifit_nlinear_workspace *w, d
 
 /* One descent; keeps the result when it beats *best. */
 static int descend(struct problem *q, gsl_multifit_nlinear_workspace *w,
-                   const gsl_vector *z, struct rl_fit *best)
+                   const gsl_vector *z, int iterations, struct rl_fit *best)
 {
     gsl_multifit_nlinear_fdf fdf = {.f = f,
                                     .df = df,
@@ -211,7 +211,8 @@ static int descend(struct problem *q, gsl_multifit_nlinear_workspace *w,
     int info;
     if (gsl_multifit_nlinear_init(z, &fdf, w))
         return -1;
-    gsl_multifit_nlinear_driver(MAX_ITERATIONS, 2e-3, 1e-6, 1e-5, NULL, NULL, &info, w);
+    gsl_multifit_nlinear_driver((size_t)iterations, 2e-3, 1e-6, 1e-5, NULL, NULL, &info,
+                                w);
     double cost;
     const gsl_vector *res = gsl_multifit_nlinear_residual(w);
     gsl_blas_ddot(res, res, &cost);
@@ -224,22 +225,61 @@ static int descend(struct problem *q, gsl_multifit_nlinear_workspace *w,
     return 0;
 }
 
-static int descend_all(struct problem *q, struct rl_fit *best)
+/* A workspace and a point for problem q; NULL when memory is short. */
+static gsl_multifit_nlinear_workspace *solver(const struct problem *q, gsl_vector **z)
 {
     gsl_multifit_nlinear_parameters par = gsl_multifit_nlinear_default_parameters();
     par.solver = gsl_multifit_nlinear_solver_cholesky;
     par.scale = gsl_multifit_nlinear_scale_levenberg;
     gsl_multifit_nlinear_workspace *w = gsl_multifit_nlinear_alloc(
         gsl_multifit_nlinear_trust, &par, q->d->n + (size_t)q->nfree, (size_t)q->nfree);
-    gsl_vector *z = gsl_vector_alloc((size_t)q->nfree);
-    int rc = w && z ? 0 : -1;
-    for (int s = 0; !rc && s < q->d->starts; s++) {
-        start_point(q, s, z);
-        rc = descend(q, w, z, best);
+    *z = w ? gsl_vector_alloc((size_t)q->nfree) : NULL;
+    if (w && !*z) {
+        gsl_multifit_nlinear_free(w);
+        w = NULL;
     }
+    return w;
+}
+
+static void solver_free(gsl_multifit_nlinear_workspace *w, gsl_vector *z)
+{
     if (w)
         gsl_multifit_nlinear_free(w);
     gsl_vector_free(z);
+}
+
+static int descend_all(struct problem *q, struct rl_fit *best)
+{
+    gsl_vector *z;
+    gsl_multifit_nlinear_workspace *w = solver(q, &z);
+    int rc = w ? 0 : -1;
+    for (int s = 0; !rc && s < q->d->starts; s++) {
+        start_point(q, s, z);
+        rc = descend(q, w, z, MAX_ITERATIONS, best);
+    }
+    solver_free(w, z);
+    return rc;
+}
+
+static void point_of(const struct problem *q, const double *coef, gsl_vector *z)
+{
+    for (int j = 0; j < q->nfree; j++) {
+        int i = q->free[j];
+        double u = to_u(&q->d->op->coef[i], coef[i]);
+        gsl_vector_set(z, (size_t)j, z_of_u(q, i, u));
+    }
+}
+
+static int descend_from(struct problem *q, const double *coef, struct rl_fit *best)
+{
+    gsl_vector *z;
+    gsl_multifit_nlinear_workspace *w = solver(q, &z);
+    int rc = w ? 0 : -1;
+    if (!rc) {
+        point_of(q, coef, z);
+        rc = descend(q, w, z, MAX_ITERATIONS, best);
+    }
+    solver_free(w, z);
     return rc;
 }
 
@@ -258,13 +298,19 @@ static bool next_choice(const struct rl_op_type *op, double *choice)
     return false;
 }
 
-/* With few rows the choice stays the prior's: they cannot tell variants apart. */
-static int run_choices(struct problem *q, struct rl_fit *out)
+/* Combinations of the choices, at most MAX_CHOICES + 1. */
+static int combinations(const struct rl_op_type *op)
 {
-    enum { FEW = 20 };
+    double n = 1;
+    for (int i = 0; op->coef[i].name; i++)
+        if (op->coef[i].kind == RL_C_CHOICE)
+            n *= op->coef[i].max - op->coef[i].min + 1;
+    return n > MAX_CHOICES ? MAX_CHOICES + 1 : (int)n;
+}
+
+static int all_choices(struct problem *q, struct rl_fit *out)
+{
     const struct rl_coef *coef = q->d->op->coef;
-    if (q->d->n < FEW)
-        return descend_all(q, out);
     for (int i = 0; coef[i].name; i++)
         if (coef[i].kind == RL_C_CHOICE)
             q->choice[i] = coef[i].min;
@@ -273,6 +319,93 @@ static int run_choices(struct problem *q, struct rl_fit *out)
         rc = descend_all(q, out);
     while (!rc && ++tries < MAX_CHOICES && next_choice(q->d->op, q->choice));
     return rc;
+}
+
+/* Tries every value of one choice, the others as they are in *best, each with a
+ * short descent from there; true when one of them is better. */
+static bool vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
+                        gsl_vector *z, int i, struct rl_fit *best)
+{
+    const struct rl_coef *coef = &q->d->op->coef[i];
+    struct rl_fit at = *best;
+    double was = best->cost;
+    for (double v = coef->min; v <= coef->max; v++) {
+        if (v == at.coef[i])
+            continue;
+        memcpy(q->choice, at.coef, sizeof q->choice);
+        q->choice[i] = v;
+        point_of(q, at.coef, z);
+        if (descend(q, w, z, SHORT_ITERATIONS, best))
+            return false;
+    }
+    return best->cost < was;
+}
+
+/* Too many combinations to try: one choice after another, until none helps, on
+ * a thinned set of rows.  Leaves the choices in q. */
+static int search_choices(struct problem *q, struct rl_fit *out)
+{
+    enum { PASSES = 3 };
+    const struct rl_coef *coef = q->d->op->coef;
+    gsl_vector *z;
+    gsl_multifit_nlinear_workspace *w = solver(q, &z);
+    int rc = w ? 0 : -1;
+    if (!rc) {
+        start_point(q, 0, z);
+        rc = descend(q, w, z, MAX_ITERATIONS, out);
+    }
+    bool better = true;
+    for (int pass = 0; !rc && better && pass < PASSES; pass++) {
+        better = false;
+        for (int i = 0; coef[i].name; i++)
+            if (coef[i].kind == RL_C_CHOICE && vary_choice(q, w, z, i, out))
+                better = true;
+    }
+    memcpy(q->choice, out->coef, sizeof q->choice);
+    solver_free(w, z);
+    return rc;
+}
+
+static int thin_and_search(struct problem *q, struct rl_fit *out)
+{
+    enum { THIN = 250 };
+    const struct rl_fit_data *all = q->d;
+    struct rl_fit_data few = *all;
+    size_t step = (all->n + THIN - 1) / THIN, n = 0;
+    const struct rl_sample **row = rl_alloc(all->n, sizeof *row, NULL);
+    double *logs = rl_alloc(all->n, sizeof *logs, NULL);
+    int rc = row && logs ? 0 : -1;
+    for (size_t i = 0; !rc && i < all->n; i += step, n++) {
+        row[n] = all->row[i];
+        logs[n] = q->log_measured[i];
+    }
+    if (!rc) {
+        struct problem thin = *q;
+        few.row = row;
+        few.n = n;
+        thin.d = &few;
+        thin.log_measured = logs;
+        struct rl_fit found = {.cost = INFINITY};
+        rc = search_choices(&thin, &found);
+        memcpy(q->choice, thin.choice, sizeof q->choice);
+        if (!rc)
+            rc = descend_from(q, found.coef, out);
+    }
+    free(row);
+    free(logs);
+    return rc;
+}
+
+/* With few rows the choice stays the prior's: they cannot tell variants apart. */
+static int run_choices(struct problem *q, struct rl_fit *out)
+{
+    enum { FEW = 20 };
+    if (q->d->n < FEW)
+        return descend_all(q, out);
+    if (combinations(q->d->op) <= MAX_CHOICES)
+        return all_choices(q, out);
+    int rc = thin_and_search(q, out);
+    return rc ? rc : descend_all(q, out);
 }
 
 int rl_fit_run(const struct rl_fit_data *d, struct rl_fit *out, struct rl_error *err)

@@ -110,9 +110,9 @@ static void call_of(const double *p, struct call *a)
  * K (the tile shrinks with the head dim). */
 static const struct {
     short rows, keys;
-} tile_menu[] = {{64, 64},   {64, 128}, {128, 32}, {128, 64}, {128, 128}, {192, 128},
-                 {256, 128}, {256, 64}, {0, 64},   {0, 128},  {0, -4},    {0, -8},
-                 {128, -8},  {128, -16}, {64, -8}, {192, -16}};
+} tile_menu[] = {{64, 64},   {64, 128},  {128, 32}, {128, 64}, {128, 128}, {192, 128},
+                 {256, 128}, {256, 64},  {0, 64},   {0, 128},  {0, -4},    {0, -8},
+                 {128, -8},  {128, -16}, {64, -8},  {192, -16}};
 
 static void tile_shape(double choice, double rows, double d, double *bm, double *bn)
 {
@@ -217,10 +217,9 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double ctas = heads * t.n;
     *merge = split_keys(a, m, c, ctas, bm / group, &t);
     double exp_s = bm * bn * m->sm / m->sfu;
-    double tile = bm * bn * 2 * (a->d + a->dv) * m->sm /
-                      (efficiency(c, a->d) * m->peak[a->unit]) +
-                  c[EXP] * exp_s +
-                  c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
+    double tile =
+        bm * bn * 2 * (a->d + a->dv) * m->sm / (efficiency(c, a->d) * m->peak[a->unit]) +
+        c[EXP] * exp_s + c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
     if (a->window > 0)
         tile *= c[WINDOW];
     double skipped = c[SKIP] * exp_s;

@@ -10,6 +10,7 @@
  * Ignores: tile overshoot, splits and their partial results, page rounding,
  * rescaling of O.
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double q_tile = 128.0; /* FA2, FA3: rows of Q per block */
@@ -155,7 +156,10 @@ const struct rl_op_type rl_op_attention_prefill = {
     .param = {ATTENTION_PARAMS},
     .check = prefill_check,
     .work = prefill_work,
+    .coef = rl_kern_attention_prefill_coef,
+    .time = rl_kern_attention_prefill_time,
     .shape_params = ATTENTION_SHAPE,
+    .log_sd = 0.35,
 };
 
 const struct rl_op_type rl_op_attention_decode = {
