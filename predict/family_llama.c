@@ -74,8 +74,10 @@ static double windowed_layers(struct rl_build *b, const struct kin *k, double la
         return n > 0 ? n : 0;
     if (k->windowed)
         return layers;
-    if (!rl_b_bool_or(b, "use_sliding_window", false))
+    if (!rl_b_bool_or(b, "use_sliding_window", false)) {
+        b->g->mask_from = rl_b_num_or(b, "sliding_window", 0);
         return 0;
+    }
     double first = rl_b_num_or(b, "max_window_layers", 0);
     return first < layers ? layers - first : 0;
 }

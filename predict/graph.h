@@ -140,6 +140,8 @@ struct rl_graph {
     bool has_decode; /* false: BERT, ViT */
     bool encoder_decoder, diffusion;
     bool residual_fp32;
+    double mask_from;         /* transformers builds a dense mask from this prompt
+                                 length on (config sliding_window, unused); 0: never */
     double logit_copies;               /* full logit tensors alive at once, normally 1 */
     bool logits_upcast;                /* .float() on the logits in the HF code */
     double decoder_start;              /* decoder tokens in the prefill (enc–dec): 1 */

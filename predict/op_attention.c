@@ -172,3 +172,36 @@ const struct rl_op_type rl_op_attention_decode = {
     .work = decode_work,
     .shape_params = ATTENTION_SHAPE,
 };
+
+/* Every query meets every cached key: nothing is saved by the causal mask or a
+ * window.  score_bytes: traffic per score, from the stack's kernel sequence. */
+static void scores_work(const double *p, struct rl_work *w)
+{
+    double pairs,
+        scores = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN];
+    double dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+
+    attention_core(p, w, &pairs);
+    w->flop = 2 * scores * (p[RL_ATT_HEAD_DIM] + dv);
+    w->sfu = scores;
+    w->act_bytes += scores * p[RL_ATT_SCORE_BYTES];
+    w->parallel = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * ceil(p[RL_ATT_Q_LEN] / 64);
+    w->launches = 5;
+}
+
+static int scores_check(const double *p, struct rl_error *err)
+{
+    return attention_check(p, "attention_scores", err);
+}
+
+const struct rl_op_type rl_op_attention_scores = {
+    .name = "attention_scores",
+    .ref =
+        "4 B H L S d, scores written and read by softmax; transformers eager attention, "
+        "llama.cpp without -fa",
+    .cls = RL_CLS_ATTENTION,
+    .param = {ATTENTION_PARAMS, {"score_bytes", RL_P_NUM, 0, 24}},
+    .check = scores_check,
+    .work = scores_work,
+    .shape_params = ATTENTION_SHAPE,
+};

@@ -33,6 +33,11 @@ enum {
 };
 extern const struct rl_op_type rl_op_attention_prefill, rl_op_attention_decode;
 
+/* The same call with the score matrix (or a dense mask) in memory: stacks
+ * without a flash kernel.  Parameters of attention, and these two. */
+enum { RL_ATT_SCORE_BYTES = RL_ATT_SINK + 1 };
+extern const struct rl_op_type rl_op_attention_scores;
+
 /* (query, key) pairs of one head and sequence that the mask leaves. */
 double rl_attention_pairs(double q_len, double kv_len, double window, double chunk,
                           int causal);

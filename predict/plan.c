@@ -1,6 +1,7 @@
 /* Binding: graph × device × runtime × number formats -> plan. */
 #include "plan.h"
 #include "err.h"
+#include "ops.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -94,6 +95,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
         parse_dtype("--state-dtype", s->state_dtype ? s->state_dtype : NULL,
                     strcmp(state, "fp32") ? pl->act : RL_DT_FP32, &pl->state, err))
         return -1;
+    if (!s->state_dtype && g->state_dtype != RL_DT_NONE)
+        pl->state = g->state_dtype;
 
     bool own = s->dtype == NULL; /* the checkpoint's own mix */
     for (int c = 0; c < RL_NWCLASSES; c++)
@@ -147,6 +150,8 @@ static int bind_args(const struct rl_plan *pl, const struct rl_node *n,
         bool split = n->split >> i & 1;
         if (a->sym == RL_ONE) {
             b->p[i] = split ? ceil(a->k / tp) : a->k;
+        } else if (a->sym == RL_TP) {
+            b->p[i] = tp;
         } else if (a->sym >= RL_DT_W) {
             b->p[i] = symbol_dtype(pl, n, a->sym);
         } else {
@@ -157,7 +162,7 @@ static int bind_args(const struct rl_plan *pl, const struct rl_node *n,
             b->var[b->nvars].sym = (unsigned char)a->sym;
             b->var[b->nvars].split = split;
             b->var[b->nvars++].k = a->k;
-            b->on_cache |= a->sym == RL_S;
+            b->on_cache |= a->sym == RL_S || a->sym == RL_TS;
         }
     }
     if (tp_arg >= 0 && pl->setup.tp > 1)
@@ -219,6 +224,42 @@ static void call_dtypes(const struct rl_bound_node *b, enum rl_dtype *dt,
     *kv = k >= 0 ? (enum rl_dtype)(int)b->p[k] : RL_DT_NONE;
 }
 
+/* Stacks without a flash kernel keep the scores in memory: always, or from the
+ * length at which they build a dense mask. */
+static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
+                             struct rl_bound_node *b, enum rl_dtype dt, enum rl_dtype kv)
+{
+    bool attention =
+        b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
+    double from = rl_runtime_num(pl->runtime, "attn.flash", 1) > 0 ? INFINITY : 0;
+
+    if (pl->setup.flash >= 0)
+        from = pl->setup.flash ? INFINITY : 0;
+    else if (pl->model->graph.mask_from > 0 &&
+             rl_runtime_num(pl->runtime, "mask.sliding_window", 0) > 0)
+        from = pl->model->graph.mask_from;
+    if (!attention || from == INFINITY)
+        return;
+    b->alt = &rl_op_attention_scores;
+    b->alt_from = from;
+    b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
+    rl_choose(db, pl->device, pl->runtime, b->alt, NULL, dt, kv, &b->alt_choice);
+}
+
+/* DynamicCache: torch.cat writes the whole cache anew at every decode step. */
+static void bind_cache_growth(struct rl_plan *pl, struct rl_bound_node *b)
+{
+    bool append = b->op == &rl_op_kv_append && (b->phase & RL_DECODE);
+
+    if (!append || !(rl_runtime_num(pl->runtime, "kv.cat", 0) > 0))
+        return;
+    for (int i = 0; i < b->nvars; i++)
+        if (b->var[i].sym == RL_T) {
+            b->var[i].sym = RL_TS;
+            b->on_cache = true;
+        }
+}
+
 static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
                      const struct rl_node *n, struct rl_error *err)
 {
@@ -235,6 +276,8 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
     bind_stack(pl, b);
     call_dtypes(b, &dt, &kv);
     rl_choose(db, pl->device, pl->runtime, n->op, NULL, dt, kv, &b->choice);
+    bind_alternative(pl, db, b, dt, kv);
+    bind_cache_growth(pl, b);
     b->group = group_of(pl, pl->nnodes);
     pl->nnodes++;
     return 0;
@@ -261,6 +304,9 @@ void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
             break;
         case RL_R:
             v = k * pass->rows;
+            break;
+        case RL_TS:
+            v = k * pass->batch * pass->cached;
             break;
         case RL_X:
             v = k * pass->enc;
@@ -333,7 +379,7 @@ static void bind_runtime(struct rl_plan *pl)
     pl->spread[0] = rl_runtime_num(r, "spread.prefill", 0.2);
     pl->spread[1] = rl_runtime_num(r, "spread.decode", 0.2);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");
-    pl->cat_cache = rl_runtime_num(r, "kv.cat", 0);
+    pl->score_bytes = rl_runtime_num(r, "attn.score_bytes", 24);
 }
 
 static void bind_memory(struct rl_plan *pl)
@@ -372,6 +418,11 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     rl_machine_init(&pl->machine, pl->device, pl->runtime, pl->setup.tp);
     bind_runtime(pl);
     bind_memory(pl);
+    if (rl_runtime_num(pl->runtime, "fused.projections", 0) > 0) {
+        if (rl_graph_merge(g, &pl->merged, err))
+            return -1;
+        g = &pl->merged;
+    }
     pl->node = rl_alloc(g->nnodes ? g->nnodes : 1, sizeof *pl->node, err);
     if (!pl->node)
         return -1;
@@ -427,6 +478,7 @@ void rl_plan_free(struct rl_plan *pl)
     if (!pl)
         return;
     rl_kernel_db_free(pl->own_db);
+    rl_graph_clear(&pl->merged);
     free(pl->node);
     free(pl);
 }

@@ -36,6 +36,11 @@ struct rl_bound_node {
     double launches[2]; /* kernels per call: prefill, decode */
     double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
     int group;          /* errors of one group move together */
+    /* The kernel taken instead once the cache is this long: without a flash
+     * kernel (0), or where the stack builds a dense mask; NULL: never. */
+    const struct rl_op_type *alt;
+    double alt_from;
+    struct rl_choice alt_choice;
 };
 
 struct rl_plan {
@@ -48,6 +53,8 @@ struct rl_plan {
     enum rl_dtype wdtype[RL_NWCLASSES], dtype, act, kv, state;
     char dtype_name[32];
 
+    struct rl_graph merged;      /* nodes with joined projections, if the stack
+                                    joins them; else empty */
     struct rl_bound_node *node;
     int nnodes;
     double kv_bytes_per_token;   /* of unwindowed layers, this rank */
@@ -70,7 +77,7 @@ struct rl_plan {
         bool eager;         /* every intermediate is a tensor of its own */
         bool upcast;        /* logits get an fp32 copy where the model does so */
     } mem;
-    double cat_cache;                 /* cache copies per decode step (torch.cat) */
+    double score_bytes;               /* traffic per score without flash kernels */
 
     char note[RL_MAXNOTES][200];
     int nnotes;

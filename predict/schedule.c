@@ -32,7 +32,9 @@ double rl_node_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (launches <= 0)
         return 0; /* fused into a neighbour */
     rl_node_params(pl, b, pass, p);
-    double t = rl_op_seconds(b->op, p, &pl->machine, &b->choice, part);
+    bool alt = b->alt && pass->cached >= b->alt_from;
+    double t = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine,
+                             alt ? &b->alt_choice : &b->choice, part);
     if (b->traffic != 1 || launches > 1) { /* an unfused chain of small kernels */
         extra = (launches > 1 ? launches - 1 : 0) * pl->machine.gap_s;
         t = t * b->traffic + extra;
@@ -74,8 +76,9 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
         add(pl, b, &pass, ph, n, s);
         return;
     }
-    if (b->window > from && b->window < to) {
-        knot[1] = b->window;
+    double kink = b->alt && b->alt_from > from ? b->alt_from : b->window;
+    if (kink > from && kink < to) {
+        knot[1] = kink;
         nknots = 3;
     }
     for (int k = 0; k + 1 < nknots; k++) {
