@@ -6,6 +6,8 @@
  */
 #include "build.h"
 
+#include "ops.h"
+
 void rl_b_mlp_io(struct rl_build *b, double in, double inter, double out, unsigned flags)
 {
     bool gated = flags & RL_MLP_GATED;
@@ -68,7 +70,7 @@ static void experts(struct rl_build *b, const struct rl_moe *m, double width)
     rl_b_arg(b, n, "matrices", RL_ONE, matrices);
     rl_b_arg(b, n, "tp", RL_TP, 1);
     rl_b_arg(b, n, "ep", RL_ONE, 1);
-    rl_b_arg(b, n, "routing", RL_ONE, 0);
+    rl_b_arg(b, n, "routing", RL_ONE, RL_ROUTING_UNIFORM);
     rl_b_arg(b, n, "dtype", RL_DT_W, 1);
     if (n)
         n->wclass = RL_W_EXPERT;

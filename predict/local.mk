@@ -62,6 +62,8 @@ librl_la_SOURCES += \
 	predict/plan.c \
 	predict/plan.h \
 	predict/predict.c \
+	predict/runs.c \
+	predict/runs.h \
 	predict/sample.c \
 	predict/sample.h \
 	predict/schedule.c \

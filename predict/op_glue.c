@@ -11,8 +11,8 @@
  *   kv_append   new keys and values into the cache, in its format; width = their
  *               elements per token
  *   sampling    passes over the logits (greedy 1, top-p several)
- *   quantize    16-bit activations into the format a narrow GEMM takes, with one
- *               fp32 scale per 128 elements or row
+ *   quantize    16-bit activations into the format a narrow GEMM takes, with
+ *               its scales
  * Ignores: unfused eager variants (the runtime's factor), cos and sin tables.
  */
 #include "op_util.h"
@@ -93,12 +93,13 @@ static void sampling_work(const double *p, struct rl_work *w)
     w->launches = p[RL_SAMPLING_PASSES];
 }
 
+/* Block formats hold their scales in act_bytes; the others have one a row. */
 static void quantize_work(const double *p, struct rl_work *w)
 {
-    double n = elems(p), scales = p[RL_GLUE_ROWS] * ceil(p[RL_GLUE_WIDTH] / 128.0) * 4.0;
-    double in = rl_out_bytes(p[RL_QUANTIZE_IN_DTYPE]);
+    double n = elems(p), in = rl_out_bytes(p[RL_QUANTIZE_IN_DTYPE]);
 
-    stream(p, w, n * (in + rl_in_bytes(p[RL_GLUE_DTYPE])) + scales, 3.0 * n, 0.0);
+    stream(p, w, n * (in + rl_in_bytes(p[RL_GLUE_DTYPE])) + 4.0 * p[RL_GLUE_ROWS],
+           3.0 * n, 0.0);
 }
 
 static int norm_check(const double *p, struct rl_error *err)

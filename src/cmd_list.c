@@ -6,6 +6,7 @@
     ROW(predict)                                                                         \
     ROW(validate)                                                                        \
     ROW(calibrate)                                                                       \
+    ROW(hw)                                                                              \
     ROW(model)
 
 #define DECLARE(name) extern const struct rl_command rl_cmd_##name;

@@ -5,6 +5,7 @@
  * every schema. */
 #include "command.h"
 #include "err.h"
+#include "judged.h"
 #include "measured.h"
 #include "units.h"
 
@@ -14,8 +15,8 @@
 #include <string.h>
 
 static const struct rl_option options[] = {
-    {"by", 0, "KEYS", "device,runtime,op", "group by these columns",
-     "device|runtime|op|impl|dtype"},
+    {"by", 0, "KEYS", "device,runtime and op, or model,metric", "group by these columns",
+     "device|runtime|op|impl|dtype|model|metric"},
     {"format", 0, "F", "text", "text or json", "text|json"},
     {"max-median-ape", 0, "X", NULL,
      "exit 1 when the overall median is above X (0.1 = 10 %)", NULL},
@@ -27,6 +28,10 @@ static const struct rl_option options[] = {
     {"runtime", 0, "TEXT", NULL, "only runtimes that begin so", "runtime"},
     {"impl", 0, "TEXT", NULL, "only implementations that begin so", NULL},
     {"dtype", 0, "D", NULL, "only this dtype", "dtype"},
+    {"model", 0, "TEXT", NULL, "only models that begin so", "model"},
+    {"metric", 0, "TEXT", NULL, "only metrics that begin so", NULL},
+    {"rows", 0, NULL, NULL, "runs: print every row with its prediction as CSV first",
+     NULL},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
 
@@ -44,33 +49,6 @@ const struct rl_command rl_cmd_validate = {
     .option = options,
     .run = run,
 };
-
-enum key { K_DEVICE, K_RUNTIME, K_OP, K_IMPL, K_DTYPE, K_MODEL, K_METRIC, NKEYS };
-static const char *const key_name[NKEYS] = {"device", "runtime", "op",    "impl",
-                                            "dtype",  "model",   "metric"};
-
-/* Rows ready to be counted: outcome[i] belongs to key[i]. */
-struct judged {
-    struct rl_outcome *outcome;
-    const char *(*key)[NKEYS]; /* "" where a schema has no such column */
-    size_t n;
-    struct rl_tally skipped;
-};
-
-static void judged_clear(struct judged *j)
-{
-    free(j->outcome);
-    free((void *)j->key);
-    rl_tally_clear(&j->skipped);
-}
-
-static int judged_alloc(struct judged *j, size_t n, struct rl_error *err)
-{
-    j->outcome = rl_alloc(n, sizeof *j->outcome, err);
-    j->key = rl_alloc(n, sizeof *j->key, err);
-    j->n = n;
-    return j->outcome && j->key ? 0 : -1;
-}
 
 static void set_keys(const char **key, const struct rl_sample *s)
 {
@@ -111,7 +89,7 @@ static void judge_group(const struct rl_measured *m, size_t g,
 }
 
 static int judge_entries(const struct rl_measured *m, const char *data, bool without,
-                         struct judged *j, struct rl_error *err)
+                         struct rl_judged *j, struct rl_error *err)
 {
     struct rl_kernel_db *db = rl_kernel_db_load(data, err);
     if (!db)
@@ -124,8 +102,8 @@ static int judge_entries(const struct rl_measured *m, const char *data, bool wit
 
 /* Refits without the row's shape; a kernel with too few rows to be refitted is
  * judged by what hwdb offers without it. */
-static int judge_shapes(const struct rl_measured *m, const char *data, struct judged *j,
-                        struct rl_error *err)
+static int judge_shapes(const struct rl_measured *m, const char *data,
+                        struct rl_judged *j, struct rl_error *err)
 {
     struct rl_calibrate_options o = {.folds = 5, .starts = 3};
     struct rl_calibration *c = rl_alloc(m->ngroups, sizeof *c, err);
@@ -147,7 +125,7 @@ static int judge_shapes(const struct rl_measured *m, const char *data, struct ju
     return rc;
 }
 
-static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct judged *j,
+static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct rl_judged *j,
                      struct rl_error *err)
 {
     const struct rl_command *me = &rl_cmd_validate;
@@ -159,7 +137,7 @@ static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct judg
         return rl_fail(err, RL_EVALUE, "--holdout", 0,
                        "expected 'shapes' or 'device', got '%s'", holdout);
     if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err) ||
-        judged_alloc(j, m->samples.n, err))
+        rl_judged_alloc(j, m->samples.n, err))
         return -1;
     for (size_t i = 0; i < m->samples.n; i++)
         set_keys(j->key[i], &m->samples.at[i]);
@@ -184,7 +162,7 @@ static int parse_by(const char *text, struct by *by, struct rl_error *err)
         size_t len = strcspn(text, ",");
         int k = 0;
         while (k < NKEYS &&
-               (strlen(key_name[k]) != len || memcmp(key_name[k], text, len)))
+               (strlen(rl_key_name[k]) != len || memcmp(rl_key_name[k], text, len)))
             k++;
         if (k == NKEYS || by->n == NKEYS)
             return rl_fail(err, RL_EVALUE, "--by", 0, "no column '%.*s' to group by",
@@ -195,7 +173,7 @@ static int parse_by(const char *text, struct by *by, struct rl_error *err)
     return 0;
 }
 
-static int compare(const struct judged *j, const struct by *by, size_t a, size_t b)
+static int compare(const struct rl_judged *j, const struct by *by, size_t a, size_t b)
 {
     for (int i = 0; i < by->n; i++) {
         int c = strcmp(j->key[a][by->key[i]], j->key[b][by->key[i]]);
@@ -206,7 +184,7 @@ static int compare(const struct judged *j, const struct by *by, size_t a, size_t
 }
 
 struct order {
-    const struct judged *j;
+    const struct rl_judged *j;
     const struct by *by;
 };
 
@@ -222,7 +200,7 @@ static int by_keys(const void *va, const void *vb, void *vo)
 typedef int show_fn(void *ctx, const struct by *by, const char *const *key,
                     const struct rl_score *s);
 
-static int for_groups(const struct judged *j, const struct by *by, show_fn *show,
+static int for_groups(const struct rl_judged *j, const struct by *by, show_fn *show,
                       void *ctx, struct rl_score *overall, struct rl_error *err)
 {
     size_t *index = rl_alloc(j->n, sizeof *index, err);
@@ -264,12 +242,12 @@ static int show_text(void *ctx, const struct by *by, const char *const *key,
     return 0;
 }
 
-static int print_text(const struct judged *j, const struct by *by,
+static int print_text(const struct rl_judged *j, const struct by *by,
                       struct rl_score *overall, struct rl_error *err)
 {
     int total = 0;
     for (int i = 0; i < by->n; i++) {
-        printf("%-*s ", width[by->key[i]], key_name[by->key[i]]);
+        printf("%-*s ", width[by->key[i]], rl_key_name[by->key[i]]);
         total += width[by->key[i]] + 1;
     }
     printf("%7s %7s %7s %7s %7s %7s %7s\n", "n", "median%", "mean%", "p90%", "bias%",
@@ -304,13 +282,13 @@ static int show_json(void *ctx, const struct by *by, const char *const *key,
 {
     json_t *group = json_object(), *keys = json_object();
     for (int i = 0; i < by->n; i++)
-        json_object_set_new(keys, key_name[by->key[i]], json_string(key[by->key[i]]));
+        json_object_set_new(keys, rl_key_name[by->key[i]], json_string(key[by->key[i]]));
     json_object_set_new(group, "key", keys);
     put_score(group, s);
     return json_array_append_new(ctx, group);
 }
 
-static int print_json(const struct judged *j, const struct by *by,
+static int print_json(const struct rl_judged *j, const struct by *by,
                       struct rl_score *overall, struct rl_error *err)
 {
     json_t *root = json_object(), *groups = json_array();
@@ -330,7 +308,7 @@ static int print_json(const struct judged *j, const struct by *by,
     return rc;
 }
 
-static int count_skipped(struct judged *j, struct rl_error *err)
+static int count_skipped(struct rl_judged *j, struct rl_error *err)
 {
     for (size_t i = 0; i < j->n; i++)
         if (j->outcome[i].skipped &&
@@ -349,21 +327,40 @@ static int threshold(const struct rl_args *a, double *out, struct rl_error *err)
     return 0;
 }
 
-static int check_schema(const struct rl_args *a, struct rl_error *err)
+/* 1 when the files are of the ops schema, 0 when of the runs schema. */
+static int schema(const struct rl_args *a, struct rl_error *err)
 {
+    int first = -1;
     for (int i = 0; i < a->noperands; i++) {
         int ops = rl_is_ops_file(a->operand[i], err);
         if (ops < 0)
             return -1;
-        if (!ops)
+        if (!ops && !rl_is_runs_file(a->operand[i]))
             return rl_fail(err, RL_EFORMAT, a->operand[i], 1,
-                           "expected the header of measured operators: device,runtime,op,"
-                           "impl,params,latency_us");
+                           "expected the header of measured operators (device,runtime,op,"
+                           "impl,params,latency_us) or of measured runs (source,device,"
+                           "device_count,model,…)");
+        if (first >= 0 && ops != first)
+            return rl_fail(err, RL_EFORMAT, a->operand[i], 1,
+                           "expected the same schema as '%s'", a->operand[0]);
+        first = ops;
     }
-    return 0;
+    return first;
 }
 
-static int validate(const struct rl_args *a, struct rl_measured *m, struct judged *j,
+static int judge(const struct rl_args *a, int ops, struct rl_measured *m,
+                 struct rl_judged *j, struct rl_error *err)
+{
+    const struct rl_command *me = &rl_cmd_validate;
+    if (ops)
+        return judge_ops(a, m, j, err);
+    struct rl_runs_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
+                                    rl_arg(me, a, "model"), rl_arg(me, a, "metric")};
+    return rl_judge_runs(a->operand, a->noperands, &filter, a->data,
+                         rl_arg(me, a, "rows") != NULL, j, err);
+}
+
+static int validate(const struct rl_args *a, struct rl_measured *m, struct rl_judged *j,
                     bool *passed, struct rl_error *err)
 {
     const char *format = rl_arg(&rl_cmd_validate, a, "format");
@@ -375,9 +372,10 @@ static int validate(const struct rl_args *a, struct rl_measured *m, struct judge
     if (format && !json && strcmp(format, "text"))
         return rl_fail(err, RL_EVALUE, "--format", 0,
                        "expected 'text' or 'json', got '%s'", format);
-    if (parse_by(keys ? keys : "device,runtime,op", &by, err) ||
-        threshold(a, &most, err) || check_schema(a, err) || judge_ops(a, m, j, err) ||
-        count_skipped(j, err))
+    int ops = schema(a, err);
+    const char *usual = ops > 0 ? "device,runtime,op" : "device,runtime,model,metric";
+    if (ops < 0 || parse_by(keys ? keys : usual, &by, err) || threshold(a, &most, err) ||
+        judge(a, ops, m, j, err) || (ops && count_skipped(j, err)))
         return -1;
     int rc = json ? print_json(j, &by, &overall, err) : print_text(j, &by, &overall, err);
     *passed = !(overall.median_ape > most);
@@ -388,12 +386,12 @@ static int run(const struct rl_args *a)
 {
     struct rl_error err = {0};
     struct rl_measured m = {0};
-    struct judged j = {0};
+    struct rl_judged j = {0};
     bool passed = false;
     if (a->noperands < 1)
         return rl_usage_error(&rl_cmd_validate, "expected a FILE of measured rows");
     int rc = validate(a, &m, &j, &passed, &err);
-    judged_clear(&j);
+    rl_judged_clear(&j);
     rl_measured_clear(&m);
     if (rc)
         return rl_die(&err);

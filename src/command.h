@@ -39,6 +39,11 @@ extern const struct rl_command *const rl_commands[]; /* ends with NULL */
 
 /* Value of an option by name (NULL when absent). */
 const char *rl_arg(const struct rl_command *c, const struct rl_args *a, const char *name);
+/* The user's own data folder, where `rooflint bench` writes host.csv; NULL:
+ * none known.  rl_command_device loads any device, `host` from there. */
+const char *rl_user_dir(char *buf, size_t size);
+struct rl_device *rl_command_device(const char *data, const char *name,
+                                    struct rl_error *err);
 /* Prints "rooflint: …" on stderr, returns RL_EXIT_FAIL / RL_EXIT_USAGE. */
 int rl_die(const struct rl_error *err);
 int rl_usage_error(const struct rl_command *c, const char *fmt, ...);

@@ -78,7 +78,10 @@ int rl_device_list(const char *data, char ***ids, int *n, struct rl_error *err);
  * always there. */
 enum rl_unit rl_device_unit(const struct rl_device *d, enum rl_unit wanted);
 
-/* Every rule of `hw check` on one file: 0, or -1 with the first finding. */
-int rl_device_check(const char *path, struct rl_error *err);
+/* Every rule of `hw check` on one file: 0, or -1 with the first finding.
+ * rl_hwdb_check does the tables beside devices/: aliases, priors, rates and
+ * measured names. */
+int rl_device_check(const char *data, const char *path, struct rl_error *err);
+int rl_hwdb_check(const char *data, struct rl_error *err);
 
 #endif

@@ -289,13 +289,13 @@ static int check_required(const struct rl_devrows *r, struct rl_error *err)
         enum rl_key key = (enum rl_key)k;
         if (info->required && !rl_devrows_sheet(r, key, -1) &&
             !rl_devrows_measured(r, key, -1))
-            return rl_fail(err, RL_EVALUE, r->table->source, 0,
+            return rl_fail(err, RL_EVALUE, r->table->source, 1,
                            "required key '%s' is missing", info->name);
     }
     if (!rl_devrows_sheet(r, RL_KEY_FLOPS, RL_FP32) &&
         !rl_devrows_sheet(r, RL_KEY_FLOP_PER_CLK_SM, RL_FP32) &&
         !rl_devrows_measured(r, RL_KEY_FLOPS, RL_FP32))
-        return rl_fail(err, RL_EVALUE, r->table->source, 0,
+        return rl_fail(err, RL_EVALUE, r->table->source, 1,
                        "required key 'flops.fp32' is missing");
     return 0;
 }

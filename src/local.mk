@@ -2,6 +2,7 @@ librl_la_SOURCES += \
 	src/command.h \
 	src/device.c \
 	src/device.h \
+	src/device_check.c \
 	src/device_fill.c \
 	src/device_rows.c \
 	src/device_rows.h \
@@ -13,6 +14,7 @@ librl_la_SOURCES += \
 	src/gguf.c \
 	src/gguf.h \
 	src/ggufconfig.c \
+	src/hwdb_check.c \
 	src/json.c \
 	src/json.h \
 	src/kernel.c \
@@ -45,12 +47,16 @@ rooflint_LDADD = librl.la
 rooflint_SOURCES = \
 	src/cli.h \
 	src/cmd_calibrate.c \
+	src/cmd_device.c \
+	src/cmd_hw.c \
 	src/cmd_list.c \
 	src/cmd_model.c \
 	src/cmd_predict.c \
 	src/cmd_validate.c \
 	src/command.c \
 	src/help.c \
+	src/judge_runs.c \
+	src/judged.h \
 	src/main.c \
 	src/session.c \
 	src/session.h \

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -50,6 +51,12 @@ static int score(const char *want, const char *name)
 
     if (strlen(want) >= 2 && strcasestr(name, want))
         return least(d, 3 + (int)extra / 4);
+    if (strlen(want) >= 4 && extra > 0) { /* h100x: the head of h100-sxm-80gb */
+        char head[MOST_CHARS + 1];
+
+        snprintf(head, sizeof head, "%.*s", (int)strlen(want), name);
+        d = least(d, 4 * distance(want, head) + 3 + (int)extra / 4);
+    }
     return d;
 }
 

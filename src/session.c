@@ -73,7 +73,7 @@ int rl_session_open(struct rl_session *s, const char *data, const char *hw,
                     struct rl_error *err)
 {
     memset(s, 0, sizeof *s);
-    s->device = rl_device_load(data, hw, err);
+    s->device = rl_command_device(data, hw, err);
     if (s->device)
         s->model = rl_model_load(data, model, err);
     if (s->model)

@@ -1,11 +1,18 @@
 # A test program tests/test_X.t is built of tests/test_X.c; list it here.
 unit_tests = \
 	tests/test_command.t \
+	tests/test_device.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
 	tests/test_graph.t \
 	tests/test_grid.t \
 	tests/test_json.t \
+	tests/test_op_attention.t \
+	tests/test_op_gemm.t \
+	tests/test_op_other.t \
+	tests/test_op_parse.t \
+	tests/test_op_property.t \
+	tests/test_op_scan.t \
 	tests/test_params.t \
 	tests/test_path.t \
 	tests/test_table.t \
@@ -47,6 +54,7 @@ EXTRA_DIST += \
 	tests/golden \
 	tests/layers.txt \
 	tests/tap.sh \
+	tests/op_test.h \
 	tests/test.h
 
 # Every test speaks TAP: unit tests through a wrapper that knows Criterion.
