@@ -49,7 +49,7 @@ static void recur(struct rl_build *b, const char *scan, const char *update,
     (delta ? delta_args : linear_args)(b, n, h);
     rl_b_params(b, RL_W_SMALL, h->weights, true);
     rl_b_cache(b, RL_CACHE_STATE, "state", h->v_heads * h->k_dim * h->v_dim + extra_state,
-               0, 0, 0);
+               h->v_heads, 0, 0);
 }
 
 static struct rl_block *describe(struct rl_build *b, enum rl_block_kind kind,

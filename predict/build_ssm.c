@@ -45,7 +45,7 @@ void rl_b_conv(struct rl_build *b, double channels, double width, double kept, b
     conv_args(b, rl_b_scan(b, "conv1d_update", "conv", RL_DECODE), channels, width,
               weights);
     rl_b_params(b, RL_W_SMALL, weights, true);
-    rl_b_cache(b, RL_CACHE_CONV, "conv", channels * kept, 0, 0, 0);
+    rl_b_cache(b, RL_CACHE_CONV, "conv", channels * kept, channels, 0, 0);
 }
 
 /* Mamba-1 */
@@ -78,7 +78,7 @@ void rl_b_mamba1(struct rl_build *b, const struct rl_mamba1 *m)
     scan1(b, rl_b_scan(b, "selective_scan", "scan", RL_PREFILL), m);
     scan1(b, rl_b_scan(b, "selective_state_update", "scan", RL_DECODE), m);
     rl_b_params(b, RL_W_SMALL, m->inner * m->state + m->inner, true);
-    rl_b_cache(b, RL_CACHE_STATE, "ssm", m->inner * m->state, 0, 0, 0);
+    rl_b_cache(b, RL_CACHE_STATE, "ssm", m->inner * m->state, m->inner, 0, 0);
     if (!m->no_proj)
         rl_b_linear(b, "out_proj", m->inner, or_else(m->out, b->hidden), RL_ROW | bias);
     struct rl_block *k = rl_b_block(b, RL_BLK_MAMBA1);
@@ -131,7 +131,7 @@ void rl_b_mamba2(struct rl_build *b, const struct rl_mamba2 *m)
     scan2(b, rl_b_scan(b, "ssd_scan", "ssd", RL_PREFILL), m);
     scan2(b, rl_b_scan(b, "ssd_update", "ssd", RL_DECODE), m);
     rl_b_params(b, RL_W_SMALL, 3 * m->heads, true);
-    rl_b_cache(b, RL_CACHE_STATE, "ssm", inner * m->state, 0, 0, 0);
+    rl_b_cache(b, RL_CACHE_STATE, "ssm", inner * m->state, m->heads, 0, 0);
     if (m->no_norm)
         rl_b_elementwise(b, "gate", "gate_mul", inner, 2, 1, true);
     else
@@ -182,7 +182,7 @@ void rl_b_rglru(struct rl_build *b, double width, double heads, double conv)
     lru(b, rl_b_scan(b, "rglru_scan", "rglru", RL_PREFILL), width);
     lru(b, rl_b_scan(b, "rglru_update", "rglru", RL_DECODE), width);
     rl_b_params(b, RL_W_SMALL, width, true);
-    rl_b_cache(b, RL_CACHE_STATE, "rglru", width, 0, 0, 0);
+    rl_b_cache(b, RL_CACHE_STATE, "rglru", width, width, 0, 0);
     rl_b_elementwise(b, "gate_y", "gate_mul", width, 2, 1, true);
     rl_b_linear(b, "linear_out", width, b->hidden, RL_ROW | RL_BIAS);
     struct rl_block *k = rl_b_block(b, RL_BLK_RGLRU);

@@ -42,7 +42,7 @@ static void mamba(struct rl_build *b, const struct shape *m)
     scan(b, m, rl_b_scan(b, "ssd_scan", "ssd", RL_PREFILL));
     scan(b, m, rl_b_scan(b, "ssd_update", "ssd", RL_DECODE));
     rl_b_params(b, RL_W_SMALL, 3 * m->heads, true);
-    rl_b_cache(b, RL_CACHE_STATE, "ssm", inner * m->state, 0, 0, 0);
+    rl_b_cache(b, RL_CACHE_STATE, "ssm", inner * m->state, m->heads, 0, 0);
     rl_b_elementwise(b, "gate", "gate_mul", inner, 2, 1, true);
     rl_b_linear(b, "out_proj", inner, b->hidden, RL_ROW);
     struct rl_block *k = rl_b_block(b, RL_BLK_MAMBA2);

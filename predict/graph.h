@@ -86,7 +86,8 @@ struct rl_cache {
     double elems;    /* per token (KV, CROSS) or per sequence, one layer, all heads */
     double window;   /* KV: tokens kept at most; 0: all */
     double fixed;    /* KV: tokens kept always on top (meta tokens) */
-    double kv_heads; /* divided by tp down to one head; 0: not divided (MLA) */
+    double kv_heads; /* heads (of a state: its heads or channels) divided by tp, down
+                        to one; 0: not divided (MLA) */
 };
 
 /* A kind of block as the memory model sees it: unused fields are 0. */

@@ -81,7 +81,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_graph *g = &pl->model->graph;
     const struct rl_setup *s = &pl->setup;
-    const char *state = rl_runtime_str(pl->runtime, "state_dtype", "act");
+    bool state32 = !strcmp(rl_runtime_str(pl->runtime, "state_dtype", "act"), "fp32");
+    enum rl_dtype state = state32 ? RL_DT_FP32 : g->state_dtype;
 
     if (parse_dtype("--dtype", s->dtype, default_dtype(pl), &pl->dtype, err))
         return -1;
@@ -92,8 +93,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
                        rl_dtype(pl->dtype)->name, pl->runtime->name);
     pl->act = activation_dtype(pl, pl->dtype);
     if (parse_dtype("--kv-dtype", s->kv_dtype, pl->act, &pl->kv, err) ||
-        parse_dtype("--state-dtype", s->state_dtype ? s->state_dtype : NULL,
-                    strcmp(state, "fp32") ? pl->act : RL_DT_FP32, &pl->state, err))
+        parse_dtype("--state-dtype", s->state_dtype, state != RL_DT_NONE ? state : pl->act,
+                    &pl->state, err))
         return -1;
     if (!s->state_dtype && g->state_dtype != RL_DT_NONE)
         pl->state = g->state_dtype;
