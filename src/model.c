@@ -14,6 +14,7 @@
 #include "quantcfg.h"
 #include "table.h"
 
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -201,6 +202,26 @@ static int build_config(struct rl_model *m, const char *path, const char *folder
     return -1;
 }
 
+/* The family must count what the file holds: a header read wrongly, or of a
+ * variant that the family does not know, shows here.  2 % leave room for buffers
+ * such as rope_freqs and for fused or dropped biases. */
+static int same_size(const struct rl_model *m, const struct rl_gguf *g,
+                     struct rl_error *err)
+{
+    struct rl_params p;
+    double held = 0;
+
+    for (int c = 1; c < RL_NWCLASSES; c++)
+        held += g->elems[c];
+    rl_graph_params(&m->graph, &p);
+    if (fabs(p.resident - held) <= 0.02 * held)
+        return 0;
+    return rl_fail(
+        err, RL_EFORMAT, m->source, 0,
+        "its tensors hold %.0f parameters, but its keys describe a '%s' of %.0f", held,
+        m->model_type, p.resident);
+}
+
 static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err)
 {
     struct rl_gguf g;
@@ -210,7 +231,7 @@ static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err
     if (!(m->source = rl_strdup(path, err)) || rl_gguf_load(m->source, &g, err) < 0)
         return -1;
     top = rl_gguf_config(&g, err);
-    if (top && build(m, top, err) == 0) {
+    if (top && build(m, top, err) == 0 && same_size(m, &g, err) == 0) {
         for (int c = 0; c < RL_NWCLASSES; c++)
             m->gguf_bytes[c] = g.bytes[c];
         m->gguf_dtype = rl_gguf_dtype(&g);

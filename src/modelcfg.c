@@ -52,6 +52,31 @@ static const char *string_of(const json_t *object, const char *key)
     return s && *s ? s : NULL;
 }
 
+/* The checkpoints of state-spaces/mamba write the arguments of their own class
+ * (mamba_ssm/models/config_mamba.py): as Hugging Face's fields. */
+static int translate_mamba_ssm(json_t *root)
+{
+    static const char *const name[][2] = {
+        {"d_model", "hidden_size"}, {"n_layer", "num_hidden_layers"}, {NULL, NULL}};
+    const json_t *ssm = json_object_get(root, "ssm_cfg");
+    const char *layer = string_of(ssm, "layer");
+    bool two = layer && strcmp(layer, "Mamba2") == 0;
+    double vocab = json_number_value(json_object_get(root, "vocab_size"));
+    double pad = json_number_value(json_object_get(root, "pad_vocab_size_multiple"));
+    int rc =
+        json_object_set_new(root, "model_type", json_string(two ? "mamba2" : "mamba"));
+
+    for (int i = 0; name[i][0] && rc == 0; i++)
+        if (!json_object_get(root, name[i][1]))
+            rc = json_object_set(root, name[i][1], json_object_get(root, name[i][0]));
+    if (rc == 0 && two) /* Hugging Face's default is Codestral's 8 */
+        rc = json_object_set_new(root, "n_groups", json_integer(1));
+    if (rc == 0 && vocab > 0 && pad > 1)
+        rc = json_object_set_new(root, "vocab_size",
+                                 json_integer((json_int_t)(ceil(vocab / pad) * pad)));
+    return rc;
+}
+
 int rl_cfg_init(struct rl_cfg *c, const char *source, json_t *top, struct rl_error *err)
 {
     json_t *text;
@@ -67,7 +92,9 @@ int rl_cfg_init(struct rl_cfg *c, const char *source, json_t *top, struct rl_err
         rl_fail(err, RL_ENOMEM, source, 0, "out of memory");
         goto bad;
     }
-    c->model_type = string_of(top, "model_type");
+    if (!text && !string_of(top, "model_type") && json_object_get(top, "ssm_cfg"))
+        translate_mamba_ssm(c->root);
+    c->model_type = string_of(text ? top : c->root, "model_type");
     c->text_type = text ? string_of(text, "model_type") : NULL;
     if (!c->model_type)
         c->model_type = c->text_type;
