@@ -25,6 +25,21 @@ else
     ok "every file is listed in tests/layers.txt"
 fi
 
+# A source that no makefile lists is neither built nor shipped.
+for f in src/*.[ch] predict/*.[ch] tests/*.[ch] tests/fuzz/*.[ch] microbench/*.[ch] \
+    microbench/*/*.[ch] microbench/*/*.cu; do
+    [ -f "$f" ] || continue
+    name=$f
+    case $f in tests/test_*.c) name=${f%.c}.t ;; esac
+    grep -qF "$name" ./*/local.mk || grep -qF "${f%.c} " ./*/local.mk ||
+        grep -q "${f%.c}\$" ./*/local.mk || echo "$f"
+done >"$tmp/unbuilt"
+if [ -s "$tmp/unbuilt" ]; then
+    not_ok "every source is listed in a local.mk" "$tmp/unbuilt"
+else
+    ok "every source is listed in a local.mk"
+fi
+
 # "file layer header layer" for each include of our own headers
 grep -n '^#include "' src/*.[ch] predict/*.[ch] |
     awk -v map="$tmp/layers" '
