@@ -78,7 +78,8 @@ static void experts(struct rl_build *b, const struct rl_moe *m, double width)
     rl_b_own(b, n, RL_W_SMALL, m->experts * m->expert_bias, false);
     if (b->rc == 0 && !b->no_params)
         b->g->inactive += b->count * (m->experts - m->topk) * (one + m->expert_bias);
-    rl_b_all_reduce(b, width);
+    if (m->shared_inter <= 0) /* else one follows the sum of both */
+        rl_b_all_reduce(b, b->hidden);
 }
 
 static void shared_experts(struct rl_build *b, const struct rl_moe *m)
