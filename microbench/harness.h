@@ -152,6 +152,8 @@ double mb_foreign_cpu(const struct mb_cpu_time *from, const struct mb_cpu_time *
 double mb_mem_bytes(void);
 double mb_llc_bytes(void); /* all last-level caches of the CPUs allowed */
 int mb_host_context(struct mb_rows *r, struct rl_error *err);
+/* What a device entry says of a CPU besides measurements. */
+int mb_host_facts(struct mb_rows *r, int cores, double clock_hz, struct rl_error *err);
 
 /* the program (program.c) */
 

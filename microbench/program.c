@@ -1,7 +1,8 @@
 /* What every measuring program does: options, plan, passes over the plan,
  * progress, rows kept after every case, a clean end on ^C.
  *
- * Exit codes as rooflint's: 0 done, 1 failed or a figure refused, 2 usage. */
+ * Exit codes as rooflint's: 0 done, 1 a case failed or a figure was refused,
+ * 2 usage; 130 stopped by ^C. */
 #include "harness.h"
 
 #include "err.h"
@@ -348,7 +349,7 @@ static int measure_all(struct run *r, struct rl_error *err)
     if (passes(r, err) || save(r, true, err))
         return -1;
     report(r);
-    return r->failed || mb_stopped() ? 1 : 0;
+    return mb_stopped() ? 128 + SIGINT : r->failed ? 1 : 0;
 }
 
 static const struct mb_budget *budget_of(const struct run *r)

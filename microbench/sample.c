@@ -180,6 +180,7 @@ int mb_limit_check(const struct mb_case *c, const struct mb_row *row,
                    struct rl_error *err)
 {
     double per_s = c->what == MB_TIME ? 1 / row->rate : row->rate;
+    per_s *= row->median_s / row->best_s; /* no single sample may be above either */
     if (!(c->limit > 0) || per_s <= c->limit)
         return 0;
     return rl_fail(err, RL_EVALUE, c->item, 0,

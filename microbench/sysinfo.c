@@ -130,6 +130,72 @@ static void cpu_name(char *buf, size_t size)
         fclose(f);
 }
 
+static const char *vendor_of_cpu(char *buf, size_t size)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+    snprintf(buf, size, "unknown");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strstr(line, "AuthenticAMD"))
+            snprintf(buf, size, "AMD");
+        else if (strstr(line, "GenuineIntel"))
+            snprintf(buf, size, "Intel");
+        else if (strncmp(line, "CPU implementer", 15) == 0)
+            snprintf(buf, size, "Arm");
+    }
+    if (f)
+        fclose(f);
+    return buf;
+}
+
+/* Watts that the package may draw (RAPL, Linux powercap); 0: not readable. */
+static double package_limit_w(void)
+{
+    char buf[64];
+    read_line("/sys/class/powercap/intel-rapl:0/constraint_0_power_limit_uw", buf,
+              sizeof buf);
+    return 1e-6 * atof(buf);
+}
+
+/* Facts of a device entry: "entry key=value|unit|kind|source". */
+int mb_host_facts(struct mb_rows *r, int cores, double clock_hz, struct rl_error *err)
+{
+    char name[200], vendor[32];
+    struct utsname u;
+    time_t now = time(NULL);
+    struct tm day;
+    uname(&u);
+    cpu_name(name, sizeof name);
+    gmtime_r(&now, &day);
+    double limit = package_limit_w();
+    return mb_context_add(r, err, "entry name=%s||text|/proc/cpuinfo", name) ||
+           mb_context_add(r, err, "entry vendor=%s||text|/proc/cpuinfo",
+                          vendor_of_cpu(vendor, sizeof vendor)) ||
+           mb_context_add(r, err, "entry arch=%s||text|uname", u.machine) ||
+           mb_context_add(r, err, "entry compute_capability=cpu||text|a CPU") ||
+           mb_context_add(
+               r, err, "entry year=%d|1|prior|year of the measurement, not of the part",
+               day.tm_year + 1900) ||
+           mb_context_add(
+               r, err, "entry sm_count=%d|1|derived|cores this process may use", cores) ||
+           mb_context_add(r, err,
+                          "entry boost_clock=%.0f|MHz|derived|one busy core, measured",
+                          1e-6 * clock_hz) ||
+           mb_context_add(r, err, "entry mem_type=unknown||text|not readable") ||
+           mb_context_add(r, err, "entry mem_size=%.4g|GiB|derived|sysconf",
+                          mb_mem_bytes() / 0x1p30) ||
+           mb_context_add(r, err,
+                          "entry l2_size=%.6g|MiB|derived|sysfs last-level caches",
+                          mb_llc_bytes() / 0x1p20) ||
+           mb_context_add(r, err, "entry link_type=none||text|a CPU") ||
+           mb_context_add(r, err, "entry unified_memory=1|1|derived|a CPU") ||
+           (limit > 0
+                ? mb_context_add(r, err, "entry tdp=%.0f|W|derived|RAPL limit", limit)
+                : mb_context_add(r, err,
+                                 "entry tdp=%d|W|prior|no limit readable: 4 W a core",
+                                 4 * cores));
+}
+
 int mb_host_context(struct mb_rows *r, struct rl_error *err)
 {
     char buf[256];

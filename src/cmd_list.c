@@ -8,6 +8,8 @@
     ROW(calibrate)                                                                       \
     ROW(hw)                                                                              \
     ROW(model)
+    ROW(bench)                                                                       \
+    ROW(hw)
 
 #define DECLARE(name) extern const struct rl_command rl_cmd_##name;
 #define POINTER(name) &rl_cmd_##name,

@@ -45,7 +45,10 @@ librl_la_SOURCES += \
 bin_PROGRAMS += rooflint
 rooflint_LDADD = librl.la
 rooflint_SOURCES = \
+	src/bench_entry.c \
+	src/bench_entry.h \
 	src/cli.h \
+	src/cmd_bench.c \
 	src/cmd_calibrate.c \
 	src/cmd_device.c \
 	src/cmd_hw.c \

@@ -6,6 +6,7 @@ unit_tests = \
 	tests/test_err.t \
 	tests/test_graph.t \
 	tests/test_grid.t \
+	tests/test_harness.t \
 	tests/test_json.t \
 	tests/test_op_attention.t \
 	tests/test_op_gemm.t \
@@ -27,6 +28,8 @@ unit_tests = \
 tests_test_command_t_SOURCES = \
 	src/command.c \
 	tests/test_command.c
+
+tests_test_harness_t_LDADD = libmb.la $(LDADD)
 
 EXTRA_DIST += tests/bench.sh
 

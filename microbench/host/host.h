@@ -21,10 +21,11 @@ void mb_team_barrier(struct mb_team *t, int n);
 
 struct mb_env {
     struct mb_team *team;
-    int cpus, cores;  /* allowed; physical among them */
-    double clock_hz;  /* of one busy core */
-    double llc_bytes; /* all last-level caches */
-    double mem_bytes; /* what buffers may take: less than half of the memory */
+    int cpus, cores;     /* allowed; physical among them */
+    double clock_hz;     /* of one busy core */
+    double llc_bytes;    /* all last-level caches */
+    double mem_bytes;    /* what buffers may take: less than half of the memory */
+    double *start, *end; /* [cpus], for mb_timed */
     void *blas, *ggml;
 };
 

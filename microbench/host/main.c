@@ -46,6 +46,13 @@ static struct mb_env *host_open(int device, bool dry, struct rl_error *err)
         return NULL;
     }
     e->cpus = mb_team_size(e->team);
+    e->start = rl_alloc(2 * (size_t)e->cpus, sizeof *e->start, err);
+    if (!e->start) {
+        mb_team_free(e->team);
+        free(e);
+        return NULL;
+    }
+    e->end = e->start + e->cpus;
     e->cores = count_cores(e->cpus);
     e->llc_bytes = mb_llc_bytes();
     e->mem_bytes = 0.45 * mb_mem_bytes();
@@ -56,6 +63,7 @@ static struct mb_env *host_open(int device, bool dry, struct rl_error *err)
 static void host_close(struct mb_env *e)
 {
     mb_team_free(e->team);
+    free(e->start);
     free(e->blas);
     free(e->ggml);
     free(e);
@@ -63,7 +71,7 @@ static void host_close(struct mb_env *e)
 
 static int host_record(struct mb_env *e, struct mb_rows *r, struct rl_error *err)
 {
-    return mb_host_context(r, err) ||
+    return mb_host_context(r, err) || mb_host_facts(r, e->cores, e->clock_hz, err) ||
                    mb_context_add(r, err, "threads=%d cores=%d clock_hz=%.4g data=random",
                                   e->cpus, e->cores, e->clock_hz)
                ? -1
