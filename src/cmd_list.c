@@ -7,9 +7,8 @@
     ROW(validate)                                                                        \
     ROW(calibrate)                                                                       \
     ROW(hw)                                                                              \
-    ROW(model)
-    ROW(bench)                                                                       \
-    ROW(hw)
+    ROW(model)                                                                           \
+    ROW(bench)
 
 #define DECLARE(name) extern const struct rl_command rl_cmd_##name;
 #define POINTER(name) &rl_cmd_##name,
