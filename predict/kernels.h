@@ -9,6 +9,10 @@ extern const struct rl_coef rl_kern_gemm_coef[];
 double rl_kern_gemm_time(const double *p, const struct rl_machine *m, const double *c,
                          double part[RL_NBOUNDS]);
 
+extern const struct rl_coef rl_kern_attention_decode_coef[];
+double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m,
+                                     const double *c, double part[RL_NBOUNDS]);
+
 extern const struct rl_coef rl_kern_attention_prefill_coef[];
 double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *m,
                                       const double *c, double part[RL_NBOUNDS]);

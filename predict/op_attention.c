@@ -170,7 +170,10 @@ const struct rl_op_type rl_op_attention_decode = {
     .param = {ATTENTION_PARAMS},
     .check = decode_check,
     .work = decode_work,
+    .coef = rl_kern_attention_decode_coef,
+    .time = rl_kern_attention_decode_time,
     .shape_params = ATTENTION_SHAPE,
+    .log_sd = 0.35,
 };
 
 /* Every query meets every cached key: nothing is saved by the causal mask or a

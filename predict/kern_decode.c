@@ -1,0 +1,200 @@
+/* Kernel model of decode attention: one or a few queries on a cached sequence.
+ * Split-KV FlashAttention ("flash-decoding"), FlashAttention-3, flashinfer,
+ * TensorRT-LLM's XQA and MMHA, Triton.
+ *
+ *   t = fixed + (stream^join + ctas^join)^(1/join) + combine + append
+ *   stream = p-norm of cache traffic (DRAM, or L2 when a repeated call finds the
+ *            cache there), tensor work of the padded row tile, and the rate at
+ *            which one CTA alone can read its part
+ *   ctas   = time of one CTA and SM × CTAs per SM, and per row of Q and O
+ *   combine= partial results of the splits; append = writing the new K and V
+ *
+ * Two kernels hide behind one implementation: a tensor-core one that packs the
+ * query group (K and V read once per KV head) and a vector one.  `alt` says for
+ * which groups the vector one runs.
+ * Ignores: page tables, sequences of different lengths in a batch.
+ */
+#include "kernels.h"
+#include "ops.h"
+
+#include <math.h>
+
+enum {
+    FIXED,
+    DRAM,
+    L2,
+    KEEP,
+    CTA,
+    CTA_WIDE,
+    ROW,
+    RATE,
+    EFF,
+    NORM,
+    JOIN,
+    SPLIT0,
+    SPLIT,
+    OCC,
+    TOKEN,
+    CTA_ALT,
+    SIMT,
+    WINDOW,
+    COPY,
+    FIX192,
+    PACK,
+    ROWS,
+    CUT,
+    ALT,
+};
+
+const struct rl_coef rl_kern_attention_decode_coef[] = {
+    {"fixed", "us", RL_C_LOG, 7, 1, 40, 0.35, "launches, prologue, epilogue"},
+    {"dram", "1", RL_C_LOG, 0.86, 0.3, 1, 0.15, "DRAM peak reached"},
+    {"l2", "1", RL_C_LOG, 1, 0.05, 4, 0.6, "L2 rate reached"},
+    {"keep", "1", RL_C_LOG, 0.9, 0.2, 1.3, 0.3, "share of L2 that repeats find"},
+    {"cta", "us", RL_C_LOG, 1.8, 0.05, 20, 0.6, "one CTA and SM"},
+    {"cta_wide", "1", RL_C_LINEAR, 0.5, 0, 2, 0.4, "its power of head_dim / 128"},
+    {"row", "us", RL_C_LOG, 0.05, 0.001, 2, 1, "128 elements of Q and O, one SM"},
+    {"rate", "1", RL_C_LOG, 2.5, 0.1, 20, 0.8, "one CTA's stream, in DRAM peak / SMs"},
+    {"eff", "1", RL_C_LOG, 0.5, 0.01, 1, 0.6, "tensor peak in padded tiles"},
+    {"norm", "1", RL_C_LOG, 2, 1, 8, 0.4, "1: stream limits add; 8: the largest"},
+    {"join", "1", RL_C_LOG, 1.5, 1, 6, 0.4, "1: stream and CTAs add; 6: overlap"},
+    {"split0", "us", RL_C_LOG, 1, 0.05, 20, 0.8, "combining splits: fixed"},
+    {"split", "us", RL_C_LOG, 0.4, 0.01, 5, 0.8, "and per doubling of splits"},
+    {"occ", "1", RL_C_LOG, 2.2, 0.5, 16, 0.5, "CTAs per SM that splitting aims at"},
+    {"token", "us", RL_C_LOG, 0.3, 0.005, 10, 1.2, "append of one token and SM"},
+    {"cta_alt", "us", RL_C_LOG, 1.3, 0.05, 20, 0.6, "one CTA and SM, vector kernel"},
+    {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
+     "vector kernel: elements of K and V per clock and SM"},
+    {"window", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2, "more launches under a window"},
+    {"copy", "us", RL_C_LOG, 2, 0.01, 20, 1.2, "copies of packed queries (pack 2)"},
+    {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3, "more launches at head dim 192"},
+    {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
+     "query group packed: 0 no, 1 yes, 2 without window only"},
+    {"rows", "1", RL_C_CHOICE, 0, 0, 3, 0, "row tile 16 << rows"},
+    {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
+     "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
+     "count those outside the window"},
+    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
+     "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked), "
+     "3 the same packed"},
+    {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
+};
+
+static const double us = 1e-6;
+
+struct call {
+    double b, l, s, heads, kv_heads, d, dv, window, kvb;
+    double keys, group; /* keys seen; query heads in one CTA */
+    double width;       /* elements of K and V of one key */
+    int packed, alt;
+    double ctas, splits;
+    enum rl_unit unit;
+};
+
+static void call_of(const double *p, const double *c, struct call *a)
+{
+    const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_ATT_DTYPE]);
+    a->b = p[RL_ATT_BATCH];
+    a->l = p[RL_ATT_Q_LEN];
+    a->s = p[RL_ATT_KV_LEN];
+    a->heads = p[RL_ATT_HEADS];
+    a->kv_heads = p[RL_ATT_KV_HEADS];
+    a->d = p[RL_ATT_HEAD_DIM];
+    a->dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : a->d;
+    a->window = p[RL_ATT_WINDOW] > 0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0;
+    if (p[RL_ATT_CHUNK] > 0)
+        a->window = fmod(a->s - 1, p[RL_ATT_CHUNK]) + 1;
+    a->keys = a->window > 0 ? fmin(a->s, a->window + a->l - 1) : a->s;
+    a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
+    a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
+    double group = a->heads / a->kv_heads;
+    int odd_group = group < 2 || group > 32;
+    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && odd_group;
+    a->packed =
+        c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
+    if (a->alt && c[ALT] == 2)
+        a->packed = 0;
+    a->group = a->packed ? group : 1;
+    a->width = a->d + a->dv;
+}
+
+/* CTAs before splitting, and the parts each cache is split into.  Splits are a
+ * real number: what the kernels round differently. */
+static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
+{
+    double rows = 16 * (1 << (int)c[ROWS]);
+    a->ctas = a->b * a->heads / a->group * ceil(a->group * a->l / rows - 1e-9);
+    a->splits = 1;
+    if (c[CUT] < 1 || (c[PACK] == 2 && !a->packed))
+        return;
+    double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
+    double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
+    a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
+}
+
+/* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
+ * step, as least recently used lines of a cyclic scan) nothing is found. */
+static double cache_seconds(const struct call *a, const struct rl_machine *m,
+                            const double *c)
+{
+    enum { STEEP = 8 };
+    double row = a->keys * a->width * a->kvb;
+    double bytes = a->b * a->kv_heads * row;
+    double set = bytes + a->b * a->l * a->heads * (a->d + a->dv) * 2;
+    double room = c[KEEP] * m->warm * m->l2_bytes;
+    double miss = room > 0 ? fmin(1, fmax(0, (set / room - 1) * STEEP)) : 1;
+    return fmax(a->ctas * row / (c[L2] * m->l2_bw),
+                miss * bytes / (c[DRAM] * m->dram_peak));
+}
+
+/* Tensor work in padded tiles and the stream of one CTA alone; or, of the
+ * vector kernel, its element rate: that one always spreads over the SMs. */
+static void cta_seconds(const struct call *a, const struct rl_machine *m, const double *c,
+                        double *compute, double *alone)
+{
+    double elements = a->keys * a->width;
+    if (a->alt) {
+        double busy = fmin(m->sm, a->ctas * fmax(1, a->keys / 256));
+        *compute = a->ctas * a->group * elements / (c[SIMT] * m->clock_hz * busy);
+        *alone = 0;
+        return;
+    }
+    double rows = 16 * (1 << (int)c[ROWS]);
+    *compute = a->ctas * rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
+    *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
+}
+
+static double p_norm3(double x, double y, double z, double n)
+{
+    return pow(pow(x, n) + pow(y, n) + pow(z, n), 1 / n);
+}
+
+double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m,
+                                     const double *c, double part[RL_NBOUNDS])
+{
+    struct call a;
+    double compute, alone;
+    call_of(p, c, &a);
+    grid_of(&a, m, c);
+    double cache = cache_seconds(&a, m, c);
+    cta_seconds(&a, m, c, &compute, &alone);
+    double one = a.alt ? c[CTA_ALT] : c[CTA] * pow(fmax(a.d, 128) / 128, c[CTA_WIDE]);
+    double ctas = one * us * fmax(1, a.ctas * a.splits / m->sm) +
+                  c[ROW] * us * a.b * a.l * a.heads * a.d / 128 / m->sm;
+    double stream = p_norm3(cache, compute, alone, c[NORM]);
+    double fixed = c[FIXED] + (a.window > 0 ? c[WINDOW] : 0) +
+                   (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
+    if (a.splits > 1)
+        fixed += c[SPLIT0] * fmin(1, 2 * (a.splits - 1)) + c[SPLIT] * log2(a.splits);
+    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1)
+        fixed += c[COPY];
+    double append = a.b * a.l * c[TOKEN] * us / m->sm;
+    if (part) {
+        part[RL_B_COMPUTE] = compute;
+        part[RL_B_MEMORY] = fmax(cache, alone);
+        part[RL_B_LAUNCH] = fixed * us + append;
+        part[RL_B_SERIAL] = ctas;
+    }
+    return fixed * us + append +
+           pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]);
+}
