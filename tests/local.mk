@@ -15,12 +15,6 @@ unit_tests = \
 	tests/test_op_property.t \
 	tests/test_op_scan.t \
 	tests/test_params.t \
-	tests/test_op_attention.t \
-	tests/test_op_gemm.t \
-	tests/test_op_other.t \
-	tests/test_op_parse.t \
-	tests/test_op_property.t \
-	tests/test_op_scan.t \
 	tests/test_path.t \
 	tests/test_table.t \
 	tests/test_units.t
