@@ -306,6 +306,10 @@ int rl_device_fill(struct rl_device *d, struct rl_error *err)
                           err) ||
         measured_or_prior(d, RL_KEY_SFU_PER_CLK_SM, "sfu_per_clk_sm", 1, &d->sfu, err))
         return -1;
+    /* Every byte of DRAM passes the L2: where the prior says less, it is wrong. */
+    d->l2.v = fmax(d->l2.v, d->dram.v);
+    d->l2.lo = fmin(d->l2.lo, d->l2.v);
+    d->l2.hi = fmax(d->l2.hi, d->l2.v);
     d->sfu.v *= lanes;
     d->sfu.lo *= lanes;
     d->sfu.hi *= lanes;
