@@ -43,8 +43,9 @@ struct rl_work {
     /* compulsory DRAM bytes by kind; `rl_work_bytes` adds them */
     double weight_bytes, act_bytes, cache_bytes;
     double l2_bytes;   /* re-reads and intermediates that L2 may serve */
-    double parallel;   /* independent thread blocks (or rows) available */
-    double serial;     /* dependent steps one after another; 0: none */
+    double parallel;   /* independent thread blocks available; 0: not counted */
+    double serial;     /* dependent steps one after another, each a chunk, a token
+                          after the first or a hop of a ring; 0: none */
     double launches;   /* kernels of a fused implementation */
     double link_bytes; /* sent by each rank */
 };

@@ -14,6 +14,8 @@
 #include "op_util.h"
 
 static const double q_tile = 128.0; /* FA2, FA3: rows of Q per block */
+/* FA2's num_splits_heuristic: keys per block, splits of a cache at most */
+static const double k_tile = 128.0, most_splits = 128.0;
 
 /* Keys seen in total by the queries at positions 1 … n. */
 static double seen(double n, double most)
@@ -96,11 +98,13 @@ static void prefill_work(const double *p, struct rl_work *w)
  * the cache is split among blocks and a second kernel joins them. */
 static void decode_work(const double *p, struct rl_work *w)
 {
-    double pairs;
+    double pairs, keys;
 
     attention_core(p, w, &pairs);
+    keys = pairs / p[RL_ATT_Q_LEN];
     w->l2_bytes = w->cache_bytes;
-    w->parallel = p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS];
+    w->parallel =
+        p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS] * fmin(most_splits, ceil(keys / k_tile));
     w->launches = 2.0;
 }
 
@@ -207,4 +211,5 @@ const struct rl_op_type rl_op_attention_scores = {
     .check = scores_check,
     .work = scores_work,
     .shape_params = ATTENTION_SHAPE,
+    .log_sd = 1.1, /* as attention_decode */
 };

@@ -19,7 +19,6 @@ static void ring(const double *p, struct rl_work *w, double passes, bool reduces
     w->vector_flop = reduces ? share / 2.0 : 0.0;
     w->act_bytes = 2.0 * p[RL_COMM_BYTES];
     w->l2_bytes = w->act_bytes;
-    w->parallel = 1.0;
     w->serial = passes * (n - 1.0);
     w->launches = 1.0;
 }
@@ -53,6 +52,7 @@ const struct rl_op_type rl_op_all_reduce = {
     .param = {COMM_PARAMS},
     .work = all_reduce_work,
     .shape_params = 1U << RL_COMM_BYTES,
+    .log_sd = 0.35,
 };
 
 const struct rl_op_type rl_op_all_gather = {
@@ -62,6 +62,7 @@ const struct rl_op_type rl_op_all_gather = {
     .param = {COMM_PARAMS},
     .work = pass_work,
     .shape_params = 1U << RL_COMM_BYTES,
+    .log_sd = 0.35,
 };
 
 const struct rl_op_type rl_op_reduce_scatter = {
@@ -71,6 +72,7 @@ const struct rl_op_type rl_op_reduce_scatter = {
     .param = {COMM_PARAMS},
     .work = reduce_scatter_work,
     .shape_params = 1U << RL_COMM_BYTES,
+    .log_sd = 0.4,
 };
 
 const struct rl_op_type rl_op_alltoall = {
@@ -80,4 +82,5 @@ const struct rl_op_type rl_op_alltoall = {
     .param = {COMM_PARAMS},
     .work = pass_work,
     .shape_params = 1U << RL_COMM_BYTES,
+    .log_sd = 0.4,
 };

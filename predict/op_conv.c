@@ -39,7 +39,7 @@ static void update_work(const double *p, struct rl_work *w)
                      (p[RL_CONV_WIDTH] - 1.0) * rl_out_bytes(p[RL_CONV_DTYPE]);
     w->l2_bytes = w->act_bytes + w->cache_bytes;
     w->parallel = p[RL_CONV_BATCH] * ceil(p[RL_CONV_CHANNELS] / tile);
-    w->serial = p[RL_CONV_SEQ_LEN];
+    w->serial = p[RL_CONV_SEQ_LEN] - 1.0;
 }
 
 static int conv_check(const double *p, struct rl_error *err)
@@ -62,6 +62,7 @@ const struct rl_op_type rl_op_conv1d = {
     .check = conv_check,
     .work = conv_work,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
+    .log_sd = 1.7,
 };
 
 const struct rl_op_type rl_op_conv1d_update = {
@@ -72,4 +73,5 @@ const struct rl_op_type rl_op_conv1d_update = {
     .check = conv_check,
     .work = update_work,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
+    .log_sd = 0.7,
 };

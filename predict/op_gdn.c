@@ -65,7 +65,7 @@ void rl_delta_update(const double *p, struct rl_work *w)
                                 len * rl_cell_bytes(p[RL_GDN_STATE_OUT_DTYPE]));
     w->l2_bytes = w->cache_bytes;
     w->parallel = b * hv * ceil(dv / u_cols);
-    w->serial = len;
+    w->serial = len - 1.0;
     w->launches = 1.0;
 }
 
@@ -102,6 +102,7 @@ const struct rl_op_type rl_op_gdn_scan = {
     .check = scan_check,
     .work = rl_delta_scan,
     .shape_params = RL_DELTA_SHAPE,
+    .log_sd = 0.8,
 };
 
 const struct rl_op_type rl_op_gdn_update = {
@@ -113,4 +114,5 @@ const struct rl_op_type rl_op_gdn_update = {
     .check = update_check,
     .work = rl_delta_update,
     .shape_params = RL_DELTA_SHAPE,
+    .log_sd = 0.7,
 };

@@ -17,12 +17,15 @@
  */
 #include "op_util.h"
 
+static const double block = 1024.0;     /* elements of one block of a map */
+static const double row_block = 4096.0; /* … of a reduction along a row */
+
 static double elems(const double *p)
 {
     return p[RL_GLUE_ROWS] * p[RL_GLUE_WIDTH];
 }
 
-/* What all share: `passes` elements in or out of memory per element. */
+/* What all share: bytes in or out of memory, and work per element. */
 static void stream(const double *p, struct rl_work *w, double bytes, double flop,
                    double sfu)
 {
@@ -31,8 +34,16 @@ static void stream(const double *p, struct rl_work *w, double bytes, double flop
     w->sfu = sfu;
     w->act_bytes = bytes;
     w->l2_bytes = bytes;
-    w->parallel = p[RL_GLUE_ROWS];
+    w->parallel = ceil(elems(p) / block);
     w->launches = 1.0;
+}
+
+/* A reduction along each row: its blocks are fewer. */
+static void stream_rows(const double *p, struct rl_work *w, double bytes, double flop,
+                        double sfu)
+{
+    stream(p, w, bytes, flop, sfu);
+    w->parallel = p[RL_GLUE_ROWS] * ceil(p[RL_GLUE_WIDTH] / row_block);
 }
 
 static void norm_work(const double *p, struct rl_work *w)
@@ -40,8 +51,8 @@ static void norm_work(const double *p, struct rl_work *w)
     double n = elems(p), gated = p[RL_NORM_GATED], residual = p[RL_NORM_RESIDUAL];
     double a = rl_out_bytes(p[RL_GLUE_DTYPE]);
 
-    stream(p, w, n * a * (2.0 + gated + 2.0 * residual),
-           n * (4.0 + 2.0 * gated + residual), p[RL_GLUE_ROWS] + 2.0 * gated * n);
+    stream_rows(p, w, n * a * (2.0 + gated + 2.0 * residual),
+                n * (4.0 + 2.0 * gated + residual), p[RL_GLUE_ROWS] + 2.0 * gated * n);
     w->weight_bytes = p[RL_GLUE_WIDTH] * a;
 }
 
@@ -73,7 +84,7 @@ static void softmax_work(const double *p, struct rl_work *w)
 {
     double n = elems(p);
 
-    stream(p, w, 2.0 * n * rl_out_bytes(p[RL_GLUE_DTYPE]), 4.0 * n, n);
+    stream_rows(p, w, 2.0 * n * rl_out_bytes(p[RL_GLUE_DTYPE]), 4.0 * n, n);
 }
 
 static void kv_append_work(const double *p, struct rl_work *w)
@@ -89,7 +100,7 @@ static void sampling_work(const double *p, struct rl_work *w)
 {
     double n = elems(p) * p[RL_SAMPLING_PASSES];
 
-    stream(p, w, n * rl_out_bytes(p[RL_GLUE_DTYPE]), n, 0.0);
+    stream_rows(p, w, n * rl_out_bytes(p[RL_GLUE_DTYPE]), n, 0.0);
     w->launches = p[RL_SAMPLING_PASSES];
 }
 
@@ -98,8 +109,8 @@ static void quantize_work(const double *p, struct rl_work *w)
 {
     double n = elems(p), in = rl_out_bytes(p[RL_QUANTIZE_IN_DTYPE]);
 
-    stream(p, w, n * (in + rl_in_bytes(p[RL_GLUE_DTYPE])) + 4.0 * p[RL_GLUE_ROWS],
-           3.0 * n, 0.0);
+    stream_rows(p, w, n * (in + rl_in_bytes(p[RL_GLUE_DTYPE])) + 4.0 * p[RL_GLUE_ROWS],
+                3.0 * n, 0.0);
 }
 
 static int norm_check(const double *p, struct rl_error *err)
@@ -138,6 +149,7 @@ const struct rl_op_type rl_op_norm = {
     .check = norm_check,
     .work = norm_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_elementwise = {
@@ -152,6 +164,7 @@ const struct rl_op_type rl_op_elementwise = {
     .check = elementwise_check,
     .work = elementwise_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_embedding = {
@@ -162,6 +175,7 @@ const struct rl_op_type rl_op_embedding = {
     .param = {GLUE_PARAMS, {"out_dtype", RL_P_DTYPE, RL_DT_FP32, RL_DT_BF16}},
     .work = embedding_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_rope = {
@@ -173,6 +187,7 @@ const struct rl_op_type rl_op_rope = {
     .check = glue_check,
     .work = rope_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_softmax = {
@@ -183,6 +198,7 @@ const struct rl_op_type rl_op_softmax = {
     .check = glue_check,
     .work = softmax_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_kv_append = {
@@ -194,6 +210,7 @@ const struct rl_op_type rl_op_kv_append = {
     .check = glue_check,
     .work = kv_append_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_sampling = {
@@ -204,6 +221,7 @@ const struct rl_op_type rl_op_sampling = {
     .check = glue_check,
     .work = sampling_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };
 
 const struct rl_op_type rl_op_quantize = {
@@ -214,4 +232,5 @@ const struct rl_op_type rl_op_quantize = {
     .param = {GLUE_PARAMS, {"in_dtype", RL_P_DTYPE, RL_DT_FP32, RL_DT_BF16}},
     .work = quantize_work,
     .shape_params = GLUE_SHAPE,
+    .log_sd = 0.7, /* as conv1d_update */
 };

@@ -57,6 +57,7 @@ const struct rl_op_type rl_op_kda_scan = {
     .check = scan_check,
     .work = scan_work,
     .shape_params = RL_DELTA_SHAPE,
+    .log_sd = 1,
 };
 
 const struct rl_op_type rl_op_kda_update = {
@@ -68,4 +69,5 @@ const struct rl_op_type rl_op_kda_update = {
     .check = update_check,
     .work = update_work,
     .shape_params = RL_DELTA_SHAPE,
+    .log_sd = 0.5,
 };

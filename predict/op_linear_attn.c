@@ -96,7 +96,7 @@ static void update_work(const double *p, const struct kind *k, struct rl_work *w
         (1.0 + len) * heads * dk * (dv + k->extra) * rl_cell_bytes(p[RL_LIN_STATE_DTYPE]);
     w->l2_bytes = w->cache_bytes;
     w->parallel = heads * ceil(dv / 8.0);
-    w->serial = len;
+    w->serial = len - 1.0;
     w->launches = 1.0;
 }
 
@@ -133,6 +133,7 @@ static int linear_check(const double *p, struct rl_error *err)
         .check = linear_check,                                                           \
         .work = kind##_scan_work,                                                        \
         .shape_params = 1U << RL_LIN_HEADS | 1U << RL_LIN_K_DIM | 1U << RL_LIN_V_DIM,    \
+        .log_sd = 0.8, /* as gdn_scan */                                                 \
     };                                                                                   \
     const struct rl_op_type rl_op_##kind##_update = {                                    \
         .name = #kind "_update",                                                         \
@@ -142,6 +143,7 @@ static int linear_check(const double *p, struct rl_error *err)
         .check = linear_check,                                                           \
         .work = kind##_update_work,                                                      \
         .shape_params = 1U << RL_LIN_HEADS | 1U << RL_LIN_K_DIM | 1U << RL_LIN_V_DIM,    \
+        .log_sd = 0.7, /* as gdn_update */                                               \
     }
 
 LINEAR_OPS(lightning, 256,
@@ -174,7 +176,6 @@ static void rglru_common(const double *p, struct rl_work *w)
     w->act_bytes = 4.0 * elems * rl_out_bytes(p[RL_LRU_DTYPE]);
     w->weight_bytes = 4.0 * p[RL_LRU_CHANNELS]; /* Λ in fp32 */
     w->parallel = p[RL_LRU_BATCH] * ceil(p[RL_LRU_CHANNELS] / 128.0);
-    w->serial = p[RL_LRU_SEQ_LEN];
     w->launches = 1.0;
 }
 
@@ -184,6 +185,7 @@ static void rglru_scan_work(const double *p, struct rl_work *w)
     w->cache_bytes =
         p[RL_LRU_BATCH] * p[RL_LRU_CHANNELS] * rl_cell_bytes(p[RL_LRU_STATE_DTYPE]);
     w->l2_bytes = w->act_bytes;
+    w->serial = ceil(p[RL_LRU_SEQ_LEN] / 64.0); /* chunks, as FLA ops/hgrn does it */
 }
 
 static void rglru_update_work(const double *p, struct rl_work *w)
@@ -192,6 +194,7 @@ static void rglru_update_work(const double *p, struct rl_work *w)
     w->cache_bytes = (1.0 + p[RL_LRU_SEQ_LEN]) * p[RL_LRU_BATCH] * p[RL_LRU_CHANNELS] *
                      rl_cell_bytes(p[RL_LRU_STATE_DTYPE]);
     w->l2_bytes = w->act_bytes + w->cache_bytes;
+    w->serial = p[RL_LRU_SEQ_LEN] - 1.0;
 }
 
 static int rglru_check(const double *p, struct rl_error *err)
@@ -218,6 +221,7 @@ const struct rl_op_type rl_op_rglru_scan = {
     .check = rglru_check,
     .work = rglru_scan_work,
     .shape_params = 1U << RL_LRU_CHANNELS,
+    .log_sd = 0.8, /* as gdn_scan */
 };
 
 const struct rl_op_type rl_op_rglru_update = {
@@ -228,4 +232,5 @@ const struct rl_op_type rl_op_rglru_update = {
     .check = rglru_check,
     .work = rglru_update_work,
     .shape_params = 1U << RL_LRU_CHANNELS,
+    .log_sd = 0.7, /* as gdn_update */
 };

@@ -38,7 +38,7 @@ static void scan_work(const double *p, struct rl_work *w)
     /* B and C for every channel; the running state of each chunk (pair, fp32) */
     w->l2_bytes = 2.0 * n * a * b * len * ch + b * ch * chunks * 2.0 * n * 4.0;
     w->parallel = b * ch;
-    w->serial = chunks * n;
+    w->serial = chunks; /* the n states of a chunk are independent of each other */
     w->launches = 1.0;
 }
 
@@ -52,7 +52,7 @@ static void update_work(const double *p, struct rl_work *w)
     w->cache_bytes = (1.0 + len) * b * ch * n * rl_cell_bytes(p[RL_SS_STATE_DTYPE]);
     w->l2_bytes = w->cache_bytes + 4.0 * b * ch * n; /* A again per sequence */
     w->parallel = b * ceil(ch / update_rows);
-    w->serial = len;
+    w->serial = len - 1.0;
     w->launches = 1.0;
 }
 
@@ -83,6 +83,7 @@ const struct rl_op_type rl_op_selective_scan = {
     .check = scan_check,
     .work = scan_work,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
+    .log_sd = 0.8, /* as gdn_scan */
 };
 
 const struct rl_op_type rl_op_selective_state_update = {
@@ -94,4 +95,5 @@ const struct rl_op_type rl_op_selective_state_update = {
     .check = update_check,
     .work = update_work,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
+    .log_sd = 0.7, /* as gdn_update */
 };

@@ -14,6 +14,7 @@
 #include "op_util.h"
 
 static const double row_tile = 64.0; /* FlashMLA: rows (query × head) per block */
+static const double k_tile = 64.0, most_splits = 32.0; /* … and splits of the cache */
 
 static double mla_pairs(const double *p)
 {
@@ -79,6 +80,7 @@ static void mla_work(const double *p, struct rl_work *w)
 static void mla_decode_work(const double *p, struct rl_work *w)
 {
     mla_work(p, w);
+    w->parallel *= fmin(most_splits, ceil(mla_keys(p) / k_tile));
     w->launches = 2.0; /* splits of the cache and their combination */
 }
 
@@ -128,6 +130,7 @@ const struct rl_op_type rl_op_mla_prefill = {
     .check = prefill_check,
     .work = mla_work,
     .shape_params = MLA_SHAPE,
+    .log_sd = 1.7,
 };
 
 const struct rl_op_type rl_op_mla_decode = {
@@ -139,6 +142,7 @@ const struct rl_op_type rl_op_mla_decode = {
     .check = decode_check,
     .work = mla_decode_work,
     .shape_params = MLA_SHAPE,
+    .log_sd = 1.8,
 };
 
 /* Index keys carry one fp32 scale each when narrow; the score of a pair is
@@ -186,4 +190,5 @@ const struct rl_op_type rl_op_dsa_indexer = {
     .check = indexer_check,
     .work = indexer_work,
     .shape_params = 1U << RL_DSA_HEADS | 1U << RL_DSA_HEAD_DIM,
+    .log_sd = 1.7, /* as mla_prefill */
 };

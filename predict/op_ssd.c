@@ -76,7 +76,7 @@ static void update_work(const double *p, struct rl_work *w)
     w->weight_bytes = 3.0 * 4.0 * heads;
     w->l2_bytes = w->cache_bytes + b * len * heads * 2.0 * n * a;
     w->parallel = b * heads * ceil(hd / p_rows);
-    w->serial = len;
+    w->serial = len - 1.0;
     w->launches = 1.0;
 }
 
@@ -119,6 +119,7 @@ const struct rl_op_type rl_op_ssd_scan = {
     .check = scan_check,
     .work = scan_work,
     .shape_params = SSD_SHAPE,
+    .log_sd = 1.1,
 };
 
 const struct rl_op_type rl_op_ssd_update = {
@@ -130,4 +131,5 @@ const struct rl_op_type rl_op_ssd_update = {
     .check = update_check,
     .work = update_work,
     .shape_params = SSD_SHAPE,
+    .log_sd = 0.7, /* as gdn_update */
 };

@@ -8,6 +8,10 @@
 
 #include <math.h>
 
+/* log_sd of a type without a kernel model: how far the generic roofline was
+ * from 137,000 measured calls of five GPUs, the 90 % quantile of |log error|
+ * over 1.645; a type without rows takes that of its nearest kin. */
+
 /* A required parameter has no fallback. */
 #define RL_REQUIRED NAN
 

@@ -53,6 +53,9 @@ rooflint_SOURCES = \
 	src/cmd_device.c \
 	src/cmd_hw.c \
 	src/cmd_list.c \
+	src/cmd_op.c \
+	src/cmd_op.h \
+	src/cmd_op_file.c \
 	src/cmd_model.c \
 	src/cmd_predict.c \
 	src/cmd_validate.c \

@@ -166,6 +166,7 @@ Test(op_parse, every_type_is_whole)
         cr_expect(op->ref && strlen(op->ref) > 10, "%s", op->name);
         cr_expect_not_null(op->work, "%s", op->name);
         cr_expect_neq(op->shape_params, 0U, "%s", op->name);
+        cr_expect_gt(op->log_sd, 0.0, "%s has no spread", op->name);
         for (int k = 0; op->param[k].name; k++)
             cr_expect_eq(rl_op_param(op, op->param[k].name), k);
     }

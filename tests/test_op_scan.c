@@ -16,7 +16,7 @@ Test(op_mamba1, by_hand)
     cr_expect_eq(w.cache_bytes, 256.0);  /* final state 4·16·4 */
     cr_expect_eq(w.weight_bytes, 288.0); /* 4·(16 + 2)·4 */
     cr_expect_eq(w.parallel, 4.0);
-    cr_expect_eq(w.serial, 16.0); /* one chunk, 16 states in turn */
+    cr_expect_eq(w.serial, 1.0);
 
     w = work_of("selective_state_update",
                 "batch=3 seq_len=1 channels=4 state=16 dt_rank=1 "
@@ -94,6 +94,7 @@ Test(op_gdn, update)
     /* four speculative tokens: one read, four writes */
     w = work_of("gdn_update", GDN "seq_len=4 state_dtype=fp32");
     cr_expect_eq(w.cache_bytes, 5 * 2097152.0);
+    cr_expect_eq(w.serial, 3.0); /* each after the first waits for the one before */
 }
 
 /* The products of the gated delta rule, and more vector work. */
@@ -139,7 +140,7 @@ Test(op_rglru, by_hand)
     cr_expect_eq(w.sfu, 210.0);         /* 7·30 */
     cr_expect_eq(w.act_bytes, 240.0);   /* 4·30·2 */
     cr_expect_eq(w.cache_bytes, 40.0);  /* 2·5·4 */
-    cr_expect_eq(w.serial, 3.0);
+    cr_expect_eq(w.serial, 1.0);
     w = work_of("rglru_update", "batch=2 seq_len=1 channels=5 dtype=bf16");
     cr_expect_eq(w.cache_bytes, 80.0);
 }
