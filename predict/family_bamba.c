@@ -144,6 +144,13 @@ static void granite_layers(struct rl_build *b, double layers)
     rl_b_residual(b);
 }
 
+/* The head multiplies the logits by a constant: a second copy of them. */
+static void falcon_layers(struct rl_build *b, double layers)
+{
+    parallel_layers(b, layers);
+    b->g->logit_copies = 2;
+}
+
 static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
 {
     bool granite = strcmp(c->model_type, "granitemoehybrid") == 0;
@@ -156,7 +163,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     if (granite)
         granite_layers(&b, layers);
     else if (strcmp(c->model_type, "falcon_h1") == 0)
-        parallel_layers(&b, layers);
+        falcon_layers(&b, layers);
     else
         bamba_layers(&b, layers);
     rl_b_layers(&b, 1);

@@ -123,6 +123,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     mamba(&b);
     rl_b_layers(&b, 1);
     rl_b_norm(&b, "final_norm", hidden, RL_RMS);
+    b.g->dense_mask = true; /* SSM-Scope's peaks grow with the square of the prompt */
     rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", true), false);
     return rl_b_close(&b);
 }

@@ -33,7 +33,7 @@ double rl_weight_bytes(const struct rl_plan *pl)
         else
             bytes += each * rl_dtype_bytes(pl->wdtype[c]);
     }
-    return bytes / pl->setup.devices;
+    return bytes;
 }
 
 double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
@@ -56,7 +56,7 @@ double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
             c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
         bytes += c->layers * c->elems * n * share;
     }
-    return bytes * rl_dtype_bytes(pl->kv) / pl->setup.devices;
+    return bytes * rl_dtype_bytes(pl->kv);
 }
 
 double rl_state_bytes(const struct rl_plan *pl)
@@ -73,7 +73,7 @@ double rl_state_bytes(const struct rl_plan *pl)
         else if (c->kind == RL_CACHE_CONV)
             bytes += c->layers * c->elems * share * rl_dtype_bytes(pl->act);
     }
-    return bytes / pl->setup.devices;
+    return bytes;
 }
 
 /* Intermediates of one block alive at its worst moment, bytes per new token:
@@ -99,14 +99,15 @@ static double live_set(const struct rl_block *b, double h, double a, bool eager,
     case RL_BLK_MOE:
         return a * (2 * h + b->topk * (2 * h + (b->gated ? 3 : 2) * f));
     case RL_BLK_MAMBA1:
-        /* xz, conv out, delta, out, out_z */
-        return a * (h + 6 * d + b->dt_rank + 2 * b->state);
+        /* xz, conv out, delta, out, out_z; eager: contiguous copies of three */
+        return a * (h + (eager ? 9 : 6) * d + b->dt_rank + 2 * b->state);
     case RL_BLK_MAMBA2: {
         double hs = b->ssm_heads / tp, c = d + 2 * b->groups * b->state;
         double q_len = b->chunk > 0 ? b->chunk : 256;
         double ssd = 6 * hs * b->ssm_head_dim * b->state / q_len + 4 * b->groups * q_len +
                      8 * hs; /* bytes: states, CB, dt */
-        return a * (h + d + c + hs + c + d) + ssd + (eager ? 12 * d : 0);
+        return a * (h + d + c + hs + c + d) + ssd +
+               (eager ? 16 * d : 0) /* unfused norm */;
     }
     case RL_BLK_GDN:
     case RL_BLK_KDA:
@@ -125,71 +126,93 @@ static double live_set(const struct rl_block *b, double h, double a, bool eager,
 
 struct peak {
     double activations, logits;
+    double moments; /* all moments together: what an allocator that keeps freed
+                       blocks ends up holding */
 };
 
-/* The largest moment of one pass with `rows` rows of logits. */
-static struct peak pass_peak(const struct rl_plan *pl, double batch, double tokens,
-                             double cached, double rows, bool eager)
+/* One pass: n new tokens in all, `longest` of them in one sequence, whose cache
+ * then holds `cached`; `rows` rows of logits. */
+struct pass_size {
+    double n, longest, cached, rows;
+};
+
+/* The largest live set of a block, and in *sum all kinds of block together; a
+ * dense mask lives through the pass, and its copy for the attention kernel
+ * beside attention's own tensors. */
+static double layer_peak(const struct rl_plan *pl, const struct pass_size *z, double *sum)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = rl_dtype_bytes(pl->act), n = batch * tokens, layer = 0;
-    double residual = g->hidden * (g->residual_fp32 ? 4 : a);
-    struct peak p;
+    double a = rl_dtype_bytes(pl->act), peak = 0, mask = 0;
+    double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
+    bool dense = g->dense_mask || (g->mask_from > 0 && z->cached >= g->mask_from);
 
+    if (pl->mem.eager && dense && z->longest > 1)
+        mask = a * z->longest * z->cached;
+    *sum = residual + mask;
     for (size_t i = 0; i < g->nblocks; i++) {
-        double live = live_set(&g->block[i], g->hidden, a, eager, pl->setup.tp);
-        layer = live > layer ? live : layer;
+        const struct rl_block *b = &g->block[i];
+        double live =
+            z->n * live_set(b, g->hidden, a, pl->mem.eager, pl->setup.tp) + mask;
+        if (b->kind == RL_BLK_ATTN)
+            live += mask;
+        peak = live > peak ? live : peak;
+        *sum += live - mask;
     }
-    layer = n * (residual + layer);
-    if (eager && tokens > 1) /* a dense mask per sequence, and its transient copy */
-        layer += pl->mem.mask_bytes * tokens * cached;
-    bool upcast = pl->mem.upcast && g->logits_upcast;
-    double copies = g->logit_copies > 0 ? g->logit_copies : 1;
-    double vocab = ceil(g->vocab / pl->setup.tp);
-    double logits = rows * vocab * (copies * a + (upcast ? 4 : 0));
-    double head = n * g->hidden * a;
-    if (!g->has_decode && g->vocab <= 0)
-        logits = 0;
-    if (layer > head + logits) {
-        p.activations = layer;
-        p.logits = 0;
-    } else {
-        p.activations = head;
-        p.logits = logits;
-    }
-    return p;
+    return peak + residual;
 }
 
-static double rows_of(const struct rl_plan *pl, const struct rl_query *q, double tokens)
+static struct peak pass_peak(const struct rl_plan *pl, const struct pass_size *z)
 {
-    bool all =
-        q->logits == RL_LOGITS_ALL || (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
-    return all ? tokens : 1;
+    const struct rl_graph *g = &pl->model->graph;
+    double a = rl_dtype_bytes(pl->act), sum, layer = layer_peak(pl, z, &sum);
+    double copies = g->logit_copies > 0 ? g->logit_copies : 1;
+    bool upcast = pl->mem.upcast && g->logits_upcast;
+    double vocab = ceil(g->vocab / pl->setup.tp);
+    double logits = z->rows * vocab * (copies * a + (upcast ? 4 : 0));
+    double head = z->n * g->hidden * a;
+
+    if (layer > head + logits)
+        return (struct peak){layer, 0, sum + head + logits};
+    return (struct peak){head, logits, sum + head + logits};
+}
+
+static bool all_logits(const struct rl_plan *pl, const struct rl_query *q)
+{
+    return q->logits == RL_LOGITS_ALL ||
+           (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
 }
 
 /* activations and logits at the larger of prefill and a decode step */
 static struct peak query_peak(const struct rl_plan *pl, const struct rl_query *q,
                               double len)
 {
-    bool eager = pl->mem.eager;
-    double cached = q->context_depth + len, tokens = len, batch = q->batch;
+    double cached = q->context_depth + len, n = q->batch * len;
 
-    if (pl->chunk > 0 && tokens * batch > pl->chunk) {
-        tokens = fmin(tokens, pl->chunk);
-        batch = fmax(1, floor(pl->chunk / tokens));
-    }
-    double rows = batch * rows_of(pl, q, tokens);
-    struct peak p = pass_peak(pl, batch, tokens, cached, rows, eager);
-    struct peak d = pass_peak(pl, q->batch, 1, cached, q->batch, eager);
-    if (pl->model->graph.has_decode &&
-        d.activations + d.logits > p.activations + p.logits)
-        return d;
-    return p;
+    if (pl->chunk > 0 && n > pl->chunk)
+        n = pl->chunk;
+    struct pass_size prefill = {n, fmin(n, len), cached,
+                                all_logits(pl, q) ? n : q->batch};
+    struct pass_size step = {q->batch, 1, cached, q->batch};
+    struct peak p = pass_peak(pl, &prefill), d = pass_peak(pl, &step);
+    bool later = pl->model->graph.has_decode &&
+                 d.activations + d.logits > p.activations + p.logits;
+    return later ? d : p;
 }
 
-static double round_reserved(const struct rl_plan *pl, double peak)
+/* What the allocator holds.  PyTorch's keeps freed blocks, and the logits need
+ * one block of their own, so that the moments add up; once that exceeds the
+ * device, free blocks are given back and little more than the peak is left. */
+static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m,
+                             const struct peak *p)
 {
-    return div_up(peak * (1 + pl->mem.slack), pl->mem.round);
+    double rest = m->total - p->activations - p->logits;
+    double flushed =
+        rest + div_up((p->activations + p->logits) * (1 + pl->mem.slack), pl->mem.round);
+    double kept = rest + div_up(p->moments, pl->mem.round);
+
+    if (!pl->mem.eager || kept < flushed)
+        return flushed;
+    return kept + m->runtime <= m->capacity ? kept : flushed;
 }
 
 void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_memory *m)
@@ -210,10 +233,9 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     m->workspace = pl->mem.workspace;
     m->total =
         m->weights + m->kv_cache + m->state + m->activations + m->logits + m->workspace;
-    m->reserved = m->total + round_reserved(pl, m->activations + m->logits) -
-                  (m->activations + m->logits);
-    m->capacity = pl->device->mem_bytes;
+    m->capacity = pl->device->mem_bytes * pl->setup.devices;
     m->runtime = pl->mem.context + (1 - pl->mem.utilisation) * m->capacity;
+    m->reserved = reserved_bytes(pl, m, &p);
 }
 
 static double excess(const struct rl_plan *pl, struct rl_query *q, double ctx,

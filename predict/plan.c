@@ -389,7 +389,6 @@ static void bind_memory(struct rl_plan *pl)
     const double mib = 1048576;
 
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
-    pl->mem.mask_bytes = rl_runtime_num(r, "mask.bytes", 0);
     pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);
     pl->mem.round = mib * rl_runtime_num(r, "alloc.round_mib", 0);
     pl->mem.workspace = mib * rl_runtime_num(r, "mem.workspace_mib", 0);

@@ -70,7 +70,6 @@ struct rl_plan {
     bool logits_all;
     struct {
         double kv_block;    /* tokens a cache grows by */
-        double mask_bytes;  /* of a dense mask, per query and key */
         double slack, round;/* allocator: fraction on top, bytes rounded up to */
         double workspace, context; /* bytes */
         double utilisation; /* part of the device a server lets itself use */
