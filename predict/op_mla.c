@@ -1,5 +1,5 @@
 /* Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1), and the
- * lightning indexer of its sparse form (DeepSeek-V3.2, §2.1).
+ * lightning indexer of its sparse form (DeepSeek-V3.2-Exp report, equation 1).
  *
  * The core only.  Two forms of the same mathematics, r = kv_lora_rank:
  *   decompressed: heads of dn + dr keys and dv values, made from the latent by
@@ -175,8 +175,7 @@ static int indexer_check(const double *p, struct rl_error *err)
 
 const struct rl_op_type rl_op_dsa_indexer = {
     .name = "dsa_indexer",
-    .ref =
-        "2BH pairs d; DeepSeek-V3.2, arXiv 2512.02556, section 2.1 (lightning indexer)",
+    .ref = "2BH pairs d; DeepSeek-V3.2-Exp report, equation 1 (lightning indexer)",
     .cls = RL_CLS_ATTENTION,
     .param =
         {

@@ -30,7 +30,7 @@ static double power_integral(double a, double b, double q)
  * An expert is touched when its share rounds to one or more, i.e. its load is
  * above t; what rounding loses goes to the largest, one each.  With whole
  * integrals in place of the draws this is closed: no loop, no random number.
- * Against 200 simulated draws: within 1 % in the median, 14 % at most. */
+ * Against simulated draws at 144 settings: 1 % off in the median, 24 % at most. */
 static double power_law_distinct(double tokens, double topk, double experts, double a)
 {
     double rows = tokens * topk, q = 1.0 - a;
