@@ -6,6 +6,7 @@
 #include "path.h"
 #include "table.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,22 +86,34 @@ static char *find_id(char *const *ids, int n, const char *name, struct rl_error 
     return NULL;
 }
 
+/* "RTX 4090" and "rtx_4090" are rtx-4090. */
+static char *canonical(const char *name, struct rl_error *err)
+{
+    char *s = rl_strdup(name, err);
+
+    for (char *p = s; p && *p; p++)
+        *p = *p == ' ' || *p == '_' ? '-' : (char)tolower((unsigned char)*p);
+    return s;
+}
+
 char *rl_device_resolve(const char *data, const char *name, struct rl_error *err)
 {
     struct rl_error local = {0};
-    char **ids, *id;
+    char **ids, *id, *plain;
     int n;
 
     if (strchr(name, '/') ||
         (strlen(name) > 4 && !strcmp(name + strlen(name) - 4, ".csv")))
         return rl_strdup(name, err);
-    id = *name ? alias_of(data, name, &local) : NULL;
-    if (id)
-        return id;
-    if (rl_device_list(data, &ids, &n, err))
+    plain = canonical(*name ? name : "?", err);
+    if (!plain)
         return NULL;
-    id = find_id(ids, n, *name ? name : "?", err);
-    rl_free_names(ids, n);
+    id = alias_of(data, plain, &local);
+    if (!id && !rl_device_list(data, &ids, &n, err)) {
+        id = find_id(ids, n, plain, err);
+        rl_free_names(ids, n);
+    }
+    free(plain);
     return id;
 }
 

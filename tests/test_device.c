@@ -108,6 +108,9 @@ Test(device, names)
                 {"mi300x", "mi300x-192gb"},
                 {"m4-max", "apple-m4-max"},
                 {"rtx-4090", "rtx-4090"},
+                {"RTX 4090", "rtx-4090"},
+                {"H100", "h100-sxm-80gb"},
+                {"jetson_agx_orin", "jetson-agx-orin-64gb"},
                 {"./x/card.csv", "./x/card.csv"}};
     static const struct {
         const char *name, *text;
