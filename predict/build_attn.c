@@ -9,6 +9,8 @@
  */
 #include "build.h"
 
+#include <math.h>
+
 static double or_else(double x, double fallback)
 {
     return x > 0 ? x : fallback;
@@ -133,10 +135,20 @@ static void output(struct rl_build *b, const struct rl_attn *a)
                     RL_ROW | (a->o_bias ? RL_BIAS : 0));
 }
 
+/* No model has a fraction of a head, or KV heads that are not shared evenly. */
+static void check_heads(struct rl_build *b, const struct rl_attn *a)
+{
+    if (fmod(a->head_dim, 1) != 0)
+        rl_b_bad(b, "num_attention_heads", "a divisor of hidden_size, or a head_dim");
+    else if (a->kv_heads > 0 && fmod(a->heads, a->kv_heads) != 0)
+        rl_b_bad(b, "num_key_value_heads", "a divisor of the attention heads");
+}
+
 void rl_b_attention(struct rl_build *b, const struct rl_attn *a)
 {
     if (b->count <= 0)
         return;
+    check_heads(b, a);
     project(b, a);
     qk_norm(b, a);
     if (a->rope_dim >= 0)

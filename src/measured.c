@@ -5,6 +5,7 @@
 #include "err.h"
 #include "table.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,12 @@ int rl_is_ops_file(const char *path, struct rl_error *err)
     char line[512];
     FILE *f = fopen(path, "r");
     if (!f)
-        return rl_fail(err, RL_EIO, path, 0, "cannot open");
+        return rl_fail(err, RL_EIO, path, 0, "cannot open: %s", strerror(errno));
     bool got = fgets(line, sizeof line, f) != NULL;
+    int failed = ferror(f) ? errno : 0;
     fclose(f);
+    if (failed)
+        return rl_fail(err, RL_EIO, path, 0, "cannot read: %s", strerror(failed));
     return got && strstr(line, "latency_us") && strstr(line, "params");
 }
 

@@ -18,6 +18,11 @@ for args in "$top_srcdir"/tests/bad/*/*/args; do
         eval "rooflint $(cat args)"
     ) >"$tmp/out" 2>"$tmp/err" </dev/null
     got=$?
+    # a message that lists what is known is cut where the expected one ends in …
+    head=$(sed -n 's/…$//p' "$case_dir/error" 2>/dev/null)
+    case $(cat "$tmp/err") in
+    "${head:-none}"*) cp "$case_dir/error" "$tmp/err" ;;
+    esac
     if [ -n "${UPDATE_GOLDEN-}" ]; then
         cp "$tmp/err" "$case_dir/error"
     fi

@@ -1,0 +1,1 @@
+seq -s, 1 300 >ops.csv
