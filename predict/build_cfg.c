@@ -79,19 +79,20 @@ double rl_b_list(struct rl_build *b, const char *key)
     return b->rc ? -1 : (double)n;
 }
 
-/* The list's length, checked against the number of layers; -1: absent. */
+/* The list's length, checked against the number of layers; -1: absent, or empty
+ * as transformers writes a default. */
 static double per_layer(struct rl_build *b, const char *key, double layers)
 {
     double n = rl_b_list(b, key);
     char expected[64];
 
-    if (n >= 0 && n != layers) {
+    if (n > 0 && n != layers) {
         snprintf(expected, sizeof expected, "a list of %.0f entries, one per layer",
                  layers);
         rl_b_bad(b, key, expected);
         return -1;
     }
-    return n;
+    return n > 0 ? n : -1;
 }
 
 double rl_b_count_str(struct rl_build *b, const char *key, const char *value,

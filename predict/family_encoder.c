@@ -72,7 +72,9 @@ static int build_vit(const struct rl_cfg *c, struct rl_graph *g, struct rl_error
     read(&b, &e);
     double h = b.hidden, patch = rl_b_num_or(&b, "patch_size", 16);
     double side = rl_b_num_or(&b, "image_size", 224) / patch;
-    double labels = rl_b_num_or(&b, "num_labels", 1000);
+    /* as transformers counts them: id2label's entries, two where there is none */
+    size_t named = json_object_size(json_object_get(c->root, "id2label"));
+    double labels = rl_b_num_or(&b, "num_labels", named > 0 ? (double)named : 2);
     g->max_positions = side * side;
     rl_b_linear(&b, "patch_embed", rl_b_num_or(&b, "num_channels", 3) * patch * patch, h,
                 RL_BIAS);

@@ -6,6 +6,7 @@
  * vision tower; neither runs for text.
  */
 #include "build.h"
+#include "vision.h"
 
 #include <math.h>
 #include <string.h>
@@ -96,44 +97,6 @@ static void next_token(struct rl_build *b, bool moe, double n)
     rl_b_file_only(b, &s, "MTP layer");
 }
 
-/* ViT of depth blocks, width d; patches are 3-D; the merger joins 2 x 2 patches. */
-static double tower(const struct rl_cfg *v, double hidden, struct rl_error *err, int *rc)
-{
-    double depth, d, inter, patch, frames, channels, rows, merge;
-
-    *rc = rl_cfg_num(v, "depth", &depth, err) < 0 ||
-                  rl_cfg_num(v, "hidden_size", &d, err) < 0 ||
-                  rl_cfg_num(v, "intermediate_size", &inter, err) < 0 ||
-                  rl_cfg_num_or(v, "patch_size", 16, &patch, err) < 0 ||
-                  rl_cfg_num_or(v, "temporal_patch_size", 2, &frames, err) < 0 ||
-                  rl_cfg_num_or(v, "in_channels", 3, &channels, err) < 0 ||
-                  rl_cfg_num_or(v, "num_position_embeddings", 2304, &rows, err) < 0 ||
-                  rl_cfg_num_or(v, "spatial_merge_size", 2, &merge, err) < 0
-              ? -1
-              : 0;
-    if (*rc < 0)
-        return 0;
-    double block = 4 * d * d + 4 * d + 2 * d * inter + inter + d + 4 * d;
-    double wide = merge * merge * d;
-
-    return depth * block + (channels * frames * patch * patch + 1) * d + rows * d +
-           2 * d + wide * wide + wide + wide * hidden + hidden;
-}
-
-static void vision(struct rl_build *b)
-{
-    struct rl_cfg v;
-    double n;
-
-    if (b->rc || !rl_cfg_has(b->c, "vision_config"))
-        return;
-    b->rc = rl_cfg_sub(b->c, "vision_config", &v, b->err);
-    if (b->rc)
-        return;
-    n = tower(&v, b->hidden, b->err, &b->rc);
-    rl_b_store_only(b, "vision tower", n);
-}
-
 static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
 {
     bool next = strcmp(c->model_type, "qwen3_next") == 0;
@@ -151,7 +114,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     rl_b_norm(&b, "final_norm", hidden, RL_RMS);
     rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", false), false);
     next_token(&b, moe, rl_b_num_or(&b, "mtp_num_hidden_layers", next ? 1 : 0));
-    vision(&b);
+    rl_b_vision_qwen3(&b, false);
     return rl_b_close(&b);
 }
 

@@ -31,6 +31,18 @@ static void gpt2(struct rl_build *b, struct rl_decoder *d)
     rl_b_store_only(b, "causal-mask buffers", d->layers * pos * pos);
 }
 
+/* StarCoder 1: GPT-2 with one key-value head and no mask in the file. */
+static void gpt_bigcode(struct rl_build *b, struct rl_decoder *d)
+{
+    double before = b->g->stored_extra;
+
+    gpt2(b, d);
+    b->g->stored_extra = before;
+    b->g->stored_why[0] = '\0';
+    if (rl_b_bool_or(b, "multi_query", true))
+        d->attn.kv_heads = 1;
+}
+
 /* attention_types [[["global", "local"], 6]]: local ones see window_size. */
 static double local_layers(struct rl_build *b, double layers)
 {
@@ -247,6 +259,41 @@ static void cohere(struct rl_build *b, struct rl_decoder *d)
     d->parallel = d->one_norm = d->tied = true;
 }
 
+/* Minitron: LayerNorm with bias, squared ReLU, grouped queries. */
+static void nemotron(struct rl_build *b, struct rl_decoder *d)
+{
+    bool bias = rl_b_bool_or(b, "attention_bias", false);
+
+    d->attn = (struct rl_attn){
+        .heads = rl_b_num(b, "num_attention_heads"), .qkv_bias = bias, .o_bias = bias};
+    d->inter = rl_b_num(b, "intermediate_size");
+    d->norm = RL_LN;
+    d->mlp = rl_b_bool_or(b, "mlp_bias", false) ? RL_MLP_BIAS : 0;
+}
+
+/* ChatGLM 2, 3 and GLM-4 in their own code. */
+static void chatglm(struct rl_build *b, struct rl_decoder *d)
+{
+    bool bias = rl_b_bool_or(b, "add_bias_linear", false);
+    double heads = rl_b_num(b, "num_attention_heads");
+
+    d->layers = rl_b_num2(b, "num_layers", "num_hidden_layers");
+    rl_b_shape(b, b->hidden, d->layers, rl_b_num_or(b, "seq_length", 0));
+    d->vocab = rl_b_num2(b, "padded_vocab_size", "vocab_size");
+    d->attn =
+        (struct rl_attn){.heads = heads,
+                         .kv_heads = heads,
+                         .head_dim = rl_b_num_or(b, "kv_channels", b->hidden / heads),
+                         .qkv_bias = bias || rl_b_bool_or(b, "add_qkv_bias", false),
+                         .o_bias = bias};
+    d->attn.rope_dim = d->attn.head_dim / 2;
+    if (rl_b_bool_or(b, "multi_query_attention", false))
+        d->attn.kv_heads = rl_b_num_or(b, "multi_query_group_num", 1);
+    d->inter = rl_b_num(b, "ffn_hidden_size");
+    d->norm = rl_b_bool_or(b, "rmsnorm", true) ? RL_RMS : RL_LN;
+    d->mlp = RL_MLP_GATED | (bias ? RL_MLP_BIAS : 0);
+}
+
 static void olmo(struct rl_build *b, struct rl_decoder *d)
 {
     d->attn = (struct rl_attn){.heads = rl_b_num(b, "num_attention_heads")};
@@ -259,16 +306,21 @@ static const struct reader {
     const char *type;
     void (*read)(struct rl_build *b, struct rl_decoder *d);
 } readers[] = {
-    {"gpt2", gpt2},     {"gpt_neo", gpt_neo},   {"gpt_neox", gpt_neox},
-    {"gptj", gptj},     {"codegen", gptj},      {"opt", opt},
-    {"bloom", bloom},   {"falcon", falcon},     {"mpt", mpt},
-    {"phi", phi},       {"stablelm", stablelm}, {"starcoder2", starcoder2},
-    {"cohere", cohere}, {"cohere2", cohere},    {"olmo", olmo},
+    {"gpt2", gpt2},         {"gpt_neo", gpt_neo},
+    {"gpt_neox", gpt_neox}, {"gptj", gptj},
+    {"codegen", gptj},      {"opt", opt},
+    {"bloom", bloom},       {"falcon", falcon},
+    {"mpt", mpt},           {"phi", phi},
+    {"stablelm", stablelm}, {"starcoder2", starcoder2},
+    {"cohere", cohere},     {"cohere2", cohere},
+    {"olmo", olmo},         {"gpt_bigcode", gpt_bigcode},
+    {"nemotron", nemotron}, {"chatglm", chatglm},
 };
 
 static const char *const types[] = {
-    "gpt2", "gpt_neo", "gpt_neox", "gptj",       "codegen", "opt",     "bloom", "falcon",
-    "mpt",  "phi",     "stablelm", "starcoder2", "cohere",  "cohere2", "olmo",  NULL};
+    "gpt2",   "gpt_neo",     "gpt_neox", "gptj",     "codegen",    "opt",    "bloom",
+    "falcon", "mpt",         "phi",      "stablelm", "starcoder2", "cohere", "cohere2",
+    "olmo",   "gpt_bigcode", "nemotron", "chatglm",  NULL};
 
 static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
 {
@@ -284,7 +336,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
         b.hidden = rl_b_num(&b, "hidden_size");
     if (d.layers <= 0)
         d.layers = rl_b_num(&b, "num_hidden_layers");
-    d.vocab = rl_b_num(&b, "vocab_size");
+    if (d.vocab <= 0)
+        d.vocab = rl_b_num(&b, "vocab_size");
     if (d.attn.kv_heads <= 0)
         d.attn.kv_heads = rl_b_num_or(&b, "num_key_value_heads", d.attn.heads);
     if (d.attn.head_dim <= 0)
@@ -297,6 +350,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 const struct rl_family rl_family_gpt = {
     .model_types = types,
     .ref = "transformers models/gpt2, gpt_neo, gpt_neox, gptj, codegen, opt, bloom, "
-           "falcon, mpt, phi, stablelm, starcoder2, cohere, cohere2, olmo",
+           "falcon, mpt, phi, stablelm, starcoder2, cohere, cohere2, olmo, gpt_bigcode, "
+           "nemotron; THUDM modeling_chatglm.py",
     .build = build,
 };

@@ -27,6 +27,9 @@ struct kin {
     double head_dim; /* when absent; 0: hidden / heads */
     double kv_heads; /* when absent; 0: heads */
     enum moe_style moe;
+    bool no_o_bias;  /* attention_bias means q, k and v */
+    bool four_norms; /* after attention and MLP too (GLM-4) */
+    double rotary;   /* partial_rotary_factor when absent; 0: 1 */
 };
 
 static const struct kin kin[] = {
@@ -37,6 +40,17 @@ static const struct kin kin[] = {
     {.type = "llada", .diffusion = true},
     {.type = "granite"},
     {.type = "helium", .head_dim = 128},
+    {.type = "internlm2"},
+    {.type = "baichuan"},
+    {.type = "ernie4_5", .tied = true},
+    {.type = "seed_oss", .qkv_bias = true, .head_dim = 128},
+    {.type = "glm", .head_dim = 128, .no_o_bias = true, .rotary = 0.5},
+    {.type = "glm4",
+     .head_dim = 128,
+     .no_o_bias = true,
+     .four_norms = true,
+     .rotary = 0.5},
+    {.type = "granitemoe", .moe = MIXTRAL},
     {.type = "minicpm", .tied = true},
     {.type = "qwen2", .qkv_bias = true},
     {.type = "Dream", .qkv_bias = true, .diffusion = true},
@@ -46,15 +60,47 @@ static const struct kin kin[] = {
     {.type = "qwen2_moe", .qkv_bias = true, .moe = QWEN_MOE},
     {.type = "qwen3", .qk_norm = RL_QK_HEAD, .head_dim = 128},
     {.type = "qwen3_moe", .qk_norm = RL_QK_HEAD, .head_dim = 128, .moe = QWEN_MOE},
+    {.type = "qwen3_vl", .qk_norm = RL_QK_HEAD, .head_dim = 128},
+    {.type = "qwen3_vl_text", .qk_norm = RL_QK_HEAD, .head_dim = 128},
+    {.type = "qwen3_vl_moe", .qk_norm = RL_QK_HEAD, .head_dim = 128, .moe = QWEN_MOE},
+    {.type = "qwen3_vl_moe_text",
+     .qk_norm = RL_QK_HEAD,
+     .head_dim = 128,
+     .moe = QWEN_MOE},
     {.type = "olmoe", .qk_norm = RL_QK_FULL, .moe = MIXTRAL},
     {.type = "mixtral", .windowed = true, .kv_heads = 8, .moe = MIXTRAL},
 };
 
-static const char *const types[] = {
-    "llama",     "mistral",    "smollm3",         "phi3",      "llada",
-    "granite",   "helium",     "minicpm",         "qwen2",     "Dream",
-    "qwen2_vl",  "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_moe", "qwen3",
-    "qwen3_moe", "olmoe",      "mixtral",         NULL};
+static const char *const types[] = {"llama",
+                                    "mistral",
+                                    "smollm3",
+                                    "phi3",
+                                    "llada",
+                                    "granite",
+                                    "helium",
+                                    "minicpm",
+                                    "internlm2",
+                                    "baichuan",
+                                    "ernie4_5",
+                                    "seed_oss",
+                                    "glm",
+                                    "glm4",
+                                    "granitemoe",
+                                    "qwen2",
+                                    "Dream",
+                                    "qwen2_vl",
+                                    "qwen2_5_vl",
+                                    "qwen2_5_vl_text",
+                                    "qwen2_moe",
+                                    "qwen3",
+                                    "qwen3_moe",
+                                    "qwen3_vl",
+                                    "qwen3_vl_text",
+                                    "qwen3_vl_moe",
+                                    "qwen3_vl_moe_text",
+                                    "olmoe",
+                                    "mixtral",
+                                    NULL};
 
 static const struct kin *kin_of(const struct rl_cfg *c)
 {
@@ -93,16 +139,21 @@ static double unrotated_layers(struct rl_build *b, double layers)
     return every > 0 ? (layers - (double)((long)layers % (long)every)) / every : 0;
 }
 
+/* LLaDA's own code has other names: n_heads, d_model … */
 static void read_attention(struct rl_build *b, const struct kin *k, struct rl_attn *a)
 {
-    a->heads = rl_b_num(b, "num_attention_heads");
-    a->kv_heads =
-        rl_b_num_or(b, "num_key_value_heads", k->kv_heads > 0 ? k->kv_heads : a->heads);
+    const char *kv = rl_b_has(b, "n_kv_heads") ? "n_kv_heads" : "num_key_value_heads";
+    bool bias = rl_b_bool_or(b, rl_b_has(b, "bias") ? "bias" : "attention_bias", false);
+
+    a->heads = rl_b_num2(b, "num_attention_heads", "n_heads");
+    a->kv_heads = rl_b_num_or(b, kv, k->kv_heads > 0 ? k->kv_heads : a->heads);
     a->head_dim =
         rl_b_num_or(b, "head_dim", k->head_dim > 0 ? k->head_dim : b->hidden / a->heads);
+    a->rope_dim = a->head_dim *
+                  rl_b_real_or(b, "partial_rotary_factor", k->rotary > 0 ? k->rotary : 1);
     a->qk_norm = k->qk_norm;
-    a->o_bias = !k->qkv_bias && rl_b_bool_or(b, "attention_bias", false);
-    a->qkv_bias = k->qkv_bias || a->o_bias;
+    a->qkv_bias = k->qkv_bias || bias;
+    a->o_bias = bias && !k->qkv_bias && !k->no_o_bias;
     a->bidirectional = k->diffusion;
 }
 
@@ -126,6 +177,8 @@ static void attention(struct rl_build *b, const struct kin *k, double layers)
         rl_b_attention(b, &a);
     }
     rl_b_layers(b, layers);
+    if (k->four_norms)
+        rl_b_norm(b, "post_attn_norm", b->hidden, RL_RMS);
     rl_b_residual(b);
     rl_b_norm(b, "post_norm", b->hidden, RL_RMS);
 }
@@ -149,7 +202,7 @@ static double sparse_layers(struct rl_build *b, double layers)
 
 static void feed_forward(struct rl_build *b, const struct kin *k, double layers)
 {
-    double inter = rl_b_num(b, "intermediate_size"), sparse = 0;
+    double inter = rl_b_num2(b, "intermediate_size", "mlp_hidden_size"), sparse = 0;
     unsigned bias = rl_b_bool_or(b, "mlp_bias", false) ? RL_MLP_BIAS : 0;
     struct rl_moe m = {0};
 
@@ -172,7 +225,17 @@ static void feed_forward(struct rl_build *b, const struct kin *k, double layers)
     rl_b_layers(b, layers - sparse);
     rl_b_mlp(b, inter, RL_MLP_GATED | bias);
     rl_b_layers(b, layers);
+    if (k->four_norms)
+        rl_b_norm(b, "post_mlp_norm", b->hidden, RL_RMS);
     rl_b_residual(b);
+}
+
+static void vision(struct rl_build *b, const struct kin *k)
+{
+    if (strncmp(k->type, "qwen3_vl", 8) == 0)
+        rl_b_vision_qwen3(b, true);
+    else if (strncmp(k->type, "qwen2", 5) == 0)
+        rl_b_vision_qwen(b);
 }
 
 static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *err)
@@ -182,8 +245,13 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 
     g->diffusion = k->diffusion;
     rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
+    double hidden = rl_b_num2(&b, "hidden_size", "d_model");
+    double vocab =
+        rl_b_num(&b, rl_b_has(&b, "embedding_size") ? "embedding_size" : "vocab_size");
+    double layers = rl_b_num2(&b, "num_hidden_layers", "n_layers");
+    const char *tie =
+        rl_b_has(&b, "weight_tying") ? "weight_tying" : "tie_word_embeddings";
+    rl_b_shape(&b, hidden, layers, g->max_positions);
     if (k->diffusion)
         rl_b_phase(&b, RL_PREFILL); /* every step is a whole pass */
     rl_b_embed(&b, vocab, hidden);
@@ -191,8 +259,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     feed_forward(&b, k, layers);
     rl_b_layers(&b, 1);
     rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", k->tied), false);
-    rl_b_vision_qwen(&b);
+    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, tie, k->tied), false);
+    vision(&b, k);
     return rl_b_close(&b);
 }
 

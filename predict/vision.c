@@ -1,7 +1,8 @@
 /* Parameters of vision towers, from vision_config.
  *
  * Each total closes a published count to the last parameter: Qwen2.5-VL 3B and
- * 7B, Gemma 3 27B (423,060,336), Llama 4 (871,932,416 for both sizes).
+ * 7B, Gemma 3 27B (423,060,336), Llama 4 (871,932,416 for both sizes), four
+ * sizes of Qwen3.5.
  */
 #include "vision.h"
 
@@ -32,6 +33,7 @@ static double vit_block(double d, double inter)
     return 4 * d * d + 4 * d + 2 * d * inter + inter + d + 4 * d;
 }
 
+/* merge² patches side by side through two layers; norm: its parameters. */
 static double merger(double d, double merge, double out, double norm)
 {
     double m = d * merge * merge;
@@ -74,6 +76,35 @@ void rl_b_vision_qwen(struct rl_build *b)
     rl_b_resident_only(b, RL_W_LINEAR,
                        rl_cfg_has(&v, "embed_dim") ? qwen2(b, &v, patch)
                                                    : qwen25(b, &v, patch));
+}
+
+/* Qwen3-VL: patches with a bias, learned positions, LayerNorms; a merger after
+ * the last block and one after each block of deepstack_visual_indexes, whose
+ * norm is over the merged width. */
+void rl_b_vision_qwen3(struct rl_build *b, bool resident)
+{
+    struct rl_cfg v;
+    size_t deep = 0;
+
+    if (!open_view(b, &v))
+        return;
+    double d = field(b, &v, "hidden_size", 1152), p = field(b, &v, "patch_size", 16);
+    double merge = field(b, &v, "spatial_merge_size", 2), wide = d * merge * merge;
+    double out = field(b, &v, "out_hidden_size", b->hidden);
+    if (b->rc == 0)
+        b->rc = rl_cfg_list(&v, "deepstack_visual_indexes", &deep, b->err);
+    double patch =
+        field(b, &v, "in_channels", 3) * p * p * field(b, &v, "temporal_patch_size", 2);
+    double tower = (patch + 1) * d + field(b, &v, "num_position_embeddings", 2304) * d +
+                   field(b, &v, "depth", 27) *
+                       vit_block(d, field(b, &v, "intermediate_size", 4304)) +
+                   merger(d, merge, out, 2 * d) +
+                   (double)deep * merger(d, merge, out, 2 * wide);
+    rl_b_layers(b, 1);
+    if (resident)
+        rl_b_resident_only(b, RL_W_LINEAR, tower);
+    else
+        rl_b_store_only(b, "vision tower", tower);
 }
 
 void rl_b_vision_gemma(struct rl_build *b)

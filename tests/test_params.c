@@ -7,15 +7,20 @@
 
 #include <stdio.h>
 
-static struct rl_table *table(void)
+static struct rl_table *read_table(const char *name)
 {
     char path[1024];
     struct rl_error err = {0};
 
-    snprintf(path, sizeof path, "%s/tests/data/params.csv", source_dir());
+    snprintf(path, sizeof path, "%s/tests/data/%s", source_dir(), name);
     struct rl_table *t = rl_table_read(path, &err);
     cr_assert(t, "%s", err.text);
     return t;
+}
+
+static struct rl_table *table(void)
+{
+    return read_table("params.csv");
 }
 
 static double number(const struct rl_table *t, int row, const char *column)
@@ -96,6 +101,28 @@ Test(params, table_covers_the_zoo)
         free(ids[i]);
     }
     free(ids);
+    rl_table_free(t);
+}
+
+/* Field names, nesting and defaults as on the hub, families beyond the zoo's. */
+Test(params, configs_as_on_the_hub)
+{
+    struct rl_table *t = read_table("configs.csv");
+
+    cr_expect(t->nrows >= 14);
+    for (int i = 0; i < t->nrows; i++) {
+        char path[1200];
+        snprintf(path, sizeof path, "%s/tests/data/configs/%s.json", source_dir(),
+                 rl_table_get(t, i, 0));
+        struct rl_model *m = load(path);
+        struct rl_params p;
+        rl_graph_params(&m->graph, &p);
+        cr_expect(p.stored == number(t, i, "stored"), "%s: stored %.0f, expected %.0f",
+                  rl_table_get(t, i, 0), p.stored, number(t, i, "stored"));
+        cr_expect(fabs(rl_graph_streamed(&m->graph) - p.read_per_token) < 0.5, "%s",
+                  rl_table_get(t, i, 0));
+        rl_model_free(m);
+    }
     rl_table_free(t);
 }
 
