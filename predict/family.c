@@ -35,7 +35,7 @@ const struct rl_family *rl_family_find(const char *model_type)
 
 static int unknown(const struct rl_cfg *c, struct rl_error *err)
 {
-    char known[640] = "";
+    char known[1500] = "";
     size_t used = 0;
 
     for (int i = 0; rl_families[i]; i++)

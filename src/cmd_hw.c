@@ -268,7 +268,7 @@ static int list(const struct rl_args *a, const char *format)
 
 static int report(const struct rl_error *err)
 {
-    char buf[1280];
+    char buf[2048];
 
     fprintf(stderr, "%s\n", rl_error_format(err, buf, sizeof buf));
     return 1;

@@ -41,7 +41,7 @@ const char *rl_arg(const struct rl_command *c, const struct rl_args *a, const ch
 
 int rl_die(const struct rl_error *err)
 {
-    char buf[1280];
+    char buf[2048];
 
     fprintf(stderr, "rooflint: %s\n", rl_error_format(err, buf, sizeof buf));
     return RL_EXIT_FAIL;

@@ -38,7 +38,7 @@ struct rl_error {
     enum rl_code code;
     int line, column; /* 0: none */
     char source[256]; /* file or option; "": none */
-    char text[768];
+    char text[1600];
 };
 
 const char *rl_error_format(const struct rl_error *err, char *buf, size_t size);

@@ -20,7 +20,7 @@
 /* The error's whole message, as the user sees it. */
 #define expect_error(err, want)                                                          \
     do {                                                                                 \
-        char buf_[1280];                                                                 \
+        char buf_[2048];                                                                 \
         cr_expect_str_eq(rl_error_format(&(err), buf_, sizeof buf_), want);              \
     } while (0)
 

@@ -256,9 +256,25 @@ static void expect_bad(const char *text, const char *want)
     cr_assert(top, "%s", text);
     cr_assert(rl_cfg_init(&c, "c.json", top, &err) == 0);
     cr_expect(rl_family_build(&c, &g, &err) == -1, "accepted: %s", text);
-    char buf[1280];
+    char buf[2048];
     const char *got = rl_error_format(&err, buf, sizeof buf);
     cr_expect(strncmp(got, want, strlen(want)) == 0, "said: %s\nnot: %s", got, want);
+    rl_cfg_clear(&c);
+}
+
+Test(graph, an_unknown_type_lists_every_known_one)
+{
+    struct rl_error err = {0};
+    struct rl_graph g;
+    struct rl_cfg c;
+
+    cr_assert(rl_cfg_init(&c, "c.json", json_pack("{s:s}", "model_type", "x"), &err) ==
+              0);
+    cr_expect(rl_family_build(&c, &g, &err) == -1);
+    for (int i = 0; rl_families[i]; i++)
+        for (int j = 0; rl_families[i]->model_types[j]; j++)
+            cr_expect(strstr(err.text, rl_families[i]->model_types[j]), "%s",
+                      rl_families[i]->model_types[j]);
     rl_cfg_clear(&c);
 }
 
@@ -280,7 +296,7 @@ Test(graph, wrong_configs_are_named)
                "c.json: 'layer_types': expected a list of 2 entries, one per layer, got");
     expect_bad(
         "{\"model_type\":\"mixtral\",\"num_local_experts\":2,"
-        "\"num_experts_per_tok\":3," LLAMA "}",
+        "\"num_experts_per_tok\":3,\"num_key_value_heads\":2," LLAMA "}",
         "c.json: 'num_experts_per_tok': expected at most the number of experts, got 3");
     expect_bad("{\"model_type\":\"llama\",\"file_only\":[]," LLAMA "}",
                "c.json: 'file_only': expected an object of reasons");
