@@ -236,6 +236,7 @@ static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err
             m->gguf_bytes[c] = g.bytes[c];
         m->gguf_dtype = rl_gguf_dtype(&g);
         m->gguf_file_bytes = g.tensor_bytes;
+        m->graph.state_dtype = RL_DT_FP32; /* llama.cpp keeps no other */
         rc = 0;
     }
     rl_gguf_clear(&g);

@@ -4,10 +4,13 @@ unit_tests = \
 	tests/test_device.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
+	tests/test_gguf.t \
 	tests/test_graph.t \
 	tests/test_grid.t \
 	tests/test_harness.t \
 	tests/test_json.t \
+	tests/test_model.t \
+	tests/test_modelcfg.t \
 	tests/test_op_attention.t \
 	tests/test_op_gemm.t \
 	tests/test_op_other.t \
@@ -24,6 +27,9 @@ tests_test_command_t_SOURCES = \
 	tests/test_command.c
 
 tests_test_harness_t_LDADD = libmb.la $(LDADD)
+tests_test_gguf_t_SOURCES = \
+	tests/gguf_file.h \
+	tests/test_gguf.c
 
 EXTRA_DIST += tests/bench.sh
 
