@@ -129,9 +129,9 @@ void rl_b_open(struct rl_build *b, const struct rl_cfg *c, struct rl_graph *g,
     *b = (struct rl_build){
         .g = g, .c = c, .err = err, .count = 1, .phase = RL_BOTH, .t = RL_T, .l = RL_L};
     snprintf(g->model_type, sizeof g->model_type, "%s", c->model_type);
-    b->hidden = rl_b_num_or(b, "hidden_size", 0);
+    b->hidden = rl_b_has(b, "hidden_size") ? rl_b_num(b, "hidden_size") : 0;
     g->hidden = b->hidden;
-    g->layers = rl_b_num_or(b, "num_hidden_layers", 0);
+    g->layers = rl_b_has(b, "num_hidden_layers") ? rl_b_num(b, "num_hidden_layers") : 0;
     g->max_positions = rl_b_num_or(b, "max_position_embeddings", 0);
 }
 

@@ -3,8 +3,9 @@
 
 #include "build.h"
 #include "err.h"
+#include "path.h"
 
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 extern const struct rl_family rl_family_llama, rl_family_gpt, rl_family_gemma;
@@ -24,6 +25,8 @@ const struct rl_family *const rl_families[] = {
     &rl_family_linear,  &rl_family_rwkv,       &rl_family_plamo2, NULL,
 };
 
+enum { MOST_TYPES = 256 }; /* names that messages look through */
+
 const struct rl_family *rl_family_find(const char *model_type)
 {
     for (int i = 0; model_type && rl_families[i]; i++)
@@ -35,15 +38,17 @@ const struct rl_family *rl_family_find(const char *model_type)
 
 static int unknown(const struct rl_cfg *c, struct rl_error *err)
 {
-    char known[1500] = "";
-    size_t used = 0;
+    const char *known[MOST_TYPES];
+    char near[160];
+    int n = 0;
 
     for (int i = 0; rl_families[i]; i++)
-        for (int j = 0; rl_families[i]->model_types[j] && used < sizeof known; j++)
-            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
-                                     used ? ", " : "", rl_families[i]->model_types[j]);
-    return rl_fail(err, RL_ENAME, c->source, 0, "unknown model_type '%s'; known: %s",
-                   c->model_type ? c->model_type : "", known);
+        for (int j = 0; rl_families[i]->model_types[j] && n < MOST_TYPES; j++)
+            known[n++] = rl_families[i]->model_types[j];
+    rl_nearest(c->model_type, (char *const *)(uintptr_t)known, n, 3, near, sizeof near);
+    return rl_fail(err, RL_ENAME, c->source, 0,
+                   "'model_type': none of %d known is '%s'; the nearest: %s", n,
+                   c->model_type, near);
 }
 
 /* What this one checkpoint holds beside its weights (a zoo file's `file_only`:

@@ -122,11 +122,9 @@ static int total(const struct check *k, int row, const struct rl_model *m)
     if (published == want)
         return 0;
     return rl_fail(k->err, RL_EVALUE, k->t->source, k->t->line[row],
-                   "%s: 'params_total': expected %.0f, which is %.0f resident%s%s%s, got "
-                   "%.0f (%+.0f)",
-                   m->id, want, p.resident, ours ? "" : " and what only the file holds",
-                   m->graph.stored_why[0] && !ours ? ": " : "",
-                   ours ? "" : m->graph.stored_why, published, published - want);
+                   "%s: 'params_total': expected %.0f (%.0f resident%s%s), got %.0f",
+                   m->id, want, p.resident, m->graph.stored_why[0] && !ours ? "; " : "",
+                   ours ? "" : m->graph.stored_why, published);
 }
 
 static int active(const struct check *k, int row, const struct rl_model *m)
