@@ -47,8 +47,7 @@ static int unknown(const struct rl_cfg *c, struct rl_error *err)
             known[n++] = rl_families[i]->model_types[j];
     rl_nearest(c->model_type, (char *const *)(uintptr_t)known, n, 3, near, sizeof near);
     return rl_fail(err, RL_ENAME, c->source, 0,
-                   "'model_type': none of %d known is '%s'; the nearest: %s", n,
-                   c->model_type, near);
+                   "unknown model_type '%s'; nearest known: %s", c->model_type, near);
 }
 
 /* What this one checkpoint holds beside its weights (a zoo file's `file_only`:

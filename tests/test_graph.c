@@ -285,7 +285,7 @@ Test(graph, an_unknown_type_lists_every_known_one)
 Test(graph, wrong_configs_are_named)
 {
     expect_bad("{\"model_type\":\"lama\"}",
-               "c.json: unknown model_type 'lama'; known: llama,");
+               "c.json: unknown model_type 'lama'; nearest known: llama,");
     expect_bad(
         "{\"model_type\":\"llama\"}",
         "c.json: 'hidden_size': expected a whole number >= 1, but the field is missing");
