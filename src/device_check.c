@@ -318,24 +318,30 @@ static int check_clocks(const struct check *c)
     return 0;
 }
 
+int rl_devrows_check(const struct rl_devrows *rows, const struct rl_table *rates,
+                     struct rl_error *err)
+{
+    struct check c = {rows, rates, rows->table->source, err};
+
+    return check_clocks(&c) || check_rates(&c) || check_bus(&c) ||
+                   check_measured_bw(&c, RL_KEY_DRAM_BW, RL_KEY_DRAM_BW, 1.005) ||
+                   check_measured_bw(&c, RL_KEY_DRAM_COPY_BW, RL_KEY_DRAM_BW, 1.005) ||
+                   check_measured_bw(&c, RL_KEY_LINK_BW, RL_KEY_LINK_BW, 1.0) ||
+                   check_measured_bw(&c, RL_KEY_PCIE_BW, RL_KEY_PCIE_BW, 1.0) ||
+                   check_capacity(&c) || check_l2(&c) || check_link(&c) || check_pcie(&c)
+               ? -1
+               : 0;
+}
+
 int rl_device_check(const char *data, const char *path, struct rl_error *err)
 {
     char *rates = rl_path_join(data, "hwdb", "rates.csv", (char *)NULL);
-    struct rl_devrows *rows = rl_devrows_read(path, err);
-    struct check c = {.rows = rows, .file = path, .err = err};
-    struct rl_table *t = rates && rows ? rl_table_read(rates, err) : NULL;
-    int bad = -1;
+    struct rl_devrows *rows = rates ? rl_devrows_read(path, err) : NULL;
+    struct rl_table *t = rows ? rl_table_read(rates, err) : NULL;
+    int bad = t ? rl_devrows_check(rows, t, err) : -1;
 
-    c.rates = t;
-    if (t)
-        bad = check_clocks(&c) || check_rates(&c) || check_bus(&c) ||
-              check_measured_bw(&c, RL_KEY_DRAM_BW, RL_KEY_DRAM_BW, 1.005) ||
-              check_measured_bw(&c, RL_KEY_DRAM_COPY_BW, RL_KEY_DRAM_BW, 1.005) ||
-              check_measured_bw(&c, RL_KEY_LINK_BW, RL_KEY_LINK_BW, 1.0) ||
-              check_measured_bw(&c, RL_KEY_PCIE_BW, RL_KEY_PCIE_BW, 1.0) ||
-              check_capacity(&c) || check_l2(&c) || check_link(&c) || check_pcie(&c);
     rl_table_free(t);
     rl_devrows_free(rows);
     free(rates);
-    return bad ? -1 : 0;
+    return bad;
 }

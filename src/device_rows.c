@@ -300,20 +300,22 @@ static int check_required(const struct rl_devrows *r, struct rl_error *err)
     return 0;
 }
 
-struct rl_devrows *rl_devrows_read(const char *path, struct rl_error *err)
+struct rl_devrows *rl_devrows_take(struct rl_table *t, struct rl_error *err)
 {
-    struct rl_devrows *r = rl_alloc(1, sizeof *r, err);
+    struct rl_devrows *r = t ? rl_alloc(1, sizeof *r, err) : NULL;
 
-    if (!r)
+    if (!r) {
+        rl_table_free(t);
         return NULL;
-    r->table = rl_table_read(path, err);
-    if (!r->table || check_header(r->table, err))
+    }
+    r->table = t;
+    if (check_header(t, err))
         goto fail;
-    r->row = rl_alloc((size_t)r->table->nrows + 1, sizeof *r->row, err);
+    r->row = rl_alloc((size_t)t->nrows + 1, sizeof *r->row, err);
     if (!r->row)
         goto fail;
-    for (; r->n < r->table->nrows; r->n++)
-        if (parse_row(r->table, r->n, &r->row[r->n], err))
+    for (; r->n < t->nrows; r->n++)
+        if (parse_row(t, r->n, &r->row[r->n], err))
             goto fail;
     if (check_duplicates(r, err) || check_required(r, err))
         goto fail;
@@ -321,6 +323,11 @@ struct rl_devrows *rl_devrows_read(const char *path, struct rl_error *err)
 fail:
     rl_devrows_free(r);
     return NULL;
+}
+
+struct rl_devrows *rl_devrows_read(const char *path, struct rl_error *err)
+{
+    return rl_devrows_take(rl_table_read(path, err), err);
 }
 
 void rl_devrows_free(struct rl_devrows *r)

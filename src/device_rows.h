@@ -97,6 +97,8 @@ struct rl_devrows {
 /* Reads and checks form: keys, units, kinds, numbers, sources, duplicates,
  * required keys.  What the numbers mean is rl_device_check's. */
 struct rl_devrows *rl_devrows_read(const char *path, struct rl_error *err);
+/* The same from a table, which is taken over, NULL included. */
+struct rl_devrows *rl_devrows_take(struct rl_table *t, struct rl_error *err);
 void rl_devrows_free(struct rl_devrows *r);
 
 /* First row of that key, unit (-1: none) and kind, or NULL. */
@@ -126,5 +128,9 @@ int rl_prior_find(const struct rl_table *priors, const struct rl_device *d,
 
 /* device_fill.c: rows and priors -> every ceiling of the device. */
 int rl_device_fill(struct rl_device *d, struct rl_error *err);
+
+/* device_check.c: what the numbers mean; rates: hwdb/rates.csv. */
+int rl_devrows_check(const struct rl_devrows *rows, const struct rl_table *rates,
+                     struct rl_error *err);
 
 #endif

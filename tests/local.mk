@@ -83,6 +83,7 @@ AM_TESTS_ENVIRONMENT = \
 fuzz_targets = \
 	tests/fuzz/config.fuzz \
 	tests/fuzz/csv.fuzz \
+	tests/fuzz/device.fuzz \
 	tests/fuzz/gguf.fuzz
 check_PROGRAMS += $(fuzz_targets)
 
@@ -100,13 +101,16 @@ tests_fuzz_config_fuzz_SOURCES = tests/fuzz/config.c tests/fuzz/fuzz.h $(fuzz_ma
 tests_fuzz_csv_fuzz_LDADD = librl.la
 tests_fuzz_csv_fuzz_link = $(fuzz_link)
 tests_fuzz_csv_fuzz_SOURCES = tests/fuzz/csv.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_device_fuzz_LDADD = librl.la
+tests_fuzz_device_fuzz_link = $(fuzz_link)
+tests_fuzz_device_fuzz_SOURCES = tests/fuzz/device.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_gguf_fuzz_LDADD = librl.la
 tests_fuzz_gguf_fuzz_link = $(fuzz_link)
 tests_fuzz_gguf_fuzz_SOURCES = tests/fuzz/fuzz.h tests/fuzz/gguf.c $(fuzz_main)
 
 FUZZ_SECONDS = 60
 fuzz: $(fuzz_targets)
-	@for t in config csv gguf; do \
+	@for t in config csv device gguf; do \
 	    $(MKDIR_P) fuzz-$$t && \
 	    tests/fuzz/$$t.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
 	        -print_final_stats=1 fuzz-$$t $(srcdir)/tests/fuzz/corpus/$$t || exit 1; \
