@@ -61,6 +61,17 @@ static void attention(struct rl_build *b, double rope)
 
 /* Falcon-H1 */
 
+/* Constants of the parametrisation, each a kernel of its own where nothing is
+ * fused: in and out of both branches, the keys, x|z|B|C|dt, gate and down. */
+static void multipliers(struct rl_build *b, double inner)
+{
+    for (int i = 0; i < 5; i++)
+        rl_b_elementwise(b, "multiplier", "multiplier", b->hidden, 1, 1, false);
+    rl_b_elementwise(b, "mup_vector", "multiplier", 2 * inner, 1, 1, false);
+    rl_b_elementwise(b, "mlp_multiplier", "multiplier", rl_b_num(b, "intermediate_size"),
+                     1, 1, false);
+}
+
 static void parallel_layers(struct rl_build *b, double layers)
 {
     double inner = rl_b_real_or(b, "mamba_expand", 2) * b->hidden;
@@ -70,6 +81,7 @@ static void parallel_layers(struct rl_build *b, double layers)
     mamba(b, rl_b_num_or(b, "mamba_d_ssm", inner), 256,
           !rl_b_bool_or(b, "mamba_rms_norm", false));
     attention(b, 1);
+    multipliers(b, inner);
     rl_b_elementwise(b, "branch_add", "residual", b->hidden, 2, 1, false);
     rl_b_residual(b);
     rl_b_norm(b, "pre_ff_norm", b->hidden, RL_RMS);

@@ -93,8 +93,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
                        rl_dtype(pl->dtype)->name, pl->runtime->name);
     pl->act = activation_dtype(pl, pl->dtype);
     if (parse_dtype("--kv-dtype", s->kv_dtype, pl->act, &pl->kv, err) ||
-        parse_dtype("--state-dtype", s->state_dtype, state != RL_DT_NONE ? state : pl->act,
-                    &pl->state, err))
+        parse_dtype("--state-dtype", s->state_dtype,
+                    state != RL_DT_NONE ? state : pl->act, &pl->state, err))
         return -1;
     if (!s->state_dtype && g->state_dtype != RL_DT_NONE)
         pl->state = g->state_dtype;
@@ -199,7 +199,13 @@ static void bind_stack(const struct rl_plan *pl, struct rl_bound_node *b)
     b->launches[1] = glue_num(pl, "launches", glue, ".decode", both);
     if (n->fusable && glue_num(pl, "fused", glue, "", 0) > 0)
         b->launches[0] = b->launches[1] = 0;
+    for (int ph = 0; ph < 2; ph++) {
+        double host = glue_num(pl, "host", glue, "", b->launches[ph]);
+        host = glue_num(pl, "host", glue, ph ? ".decode" : ".prefill", host);
+        b->host[ph] = b->launches[ph] > 0 ? host : 0;
+    }
     b->traffic = glue_num(pl, "bytes", glue, "", 1);
+    b->chain = !n->op->coef && (b->traffic != 1 || b->launches[0] > fused);
 }
 
 static int group_of(const struct rl_plan *pl, int upto)
@@ -416,6 +422,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     if (check_match(pl, err) || bind_dtypes(pl, err))
         return -1;
     rl_machine_init(&pl->machine, pl->device, pl->runtime, pl->setup.tp);
+    pl->machine.warm = 0; /* a layer's operands have left L2 when it comes again */
     bind_runtime(pl);
     bind_memory(pl);
     if (rl_runtime_num(pl->runtime, "fused.projections", 0) > 0) {

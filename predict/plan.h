@@ -34,6 +34,9 @@ struct rl_bound_node {
     bool on_cache;      /* changes with `cached` */
     double window;      /* where it stops growing; 0: never */
     double launches[2]; /* kernels per call: prefill, decode */
+    double host[2];     /* host time per call, in plain launches: a Triton or
+                           Python-heavy call costs several */
+    bool chain;         /* glue that the stack runs as kernels of its own */
     double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
     int group;          /* errors of one group move together */
     /* The kernel taken instead once the cache is this long: without a flash

@@ -22,24 +22,37 @@ static const double gl_x[4] = {-0.8611363115940526, -0.3399810435848563,
 static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461, 0.6521451548625461,
                                0.3478548451374538};
 
+/* A call that an unfused stack runs as a chain of small kernels: each moves its
+ * share of the traffic, through L2 where its tensors fit. */
+static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
+                            const double *p, double kernels, double part[RL_NBOUNDS])
+{
+    struct rl_work w = {0};
+
+    b->op->work(p, &w);
+    w.act_bytes *= b->traffic / kernels;
+    w.weight_bytes /= kernels;
+    w.vector_flop /= kernels;
+    w.sfu /= kernels;
+    w.launches = 1;
+    return kernels * rl_work_seconds(&w, &pl->machine, part);
+}
+
 double rl_node_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
                        const struct rl_pass *pass, int phase_index,
                        double part[RL_NBOUNDS])
 {
-    double p[RL_MAXPARAMS], extra;
-    double launches = b->launches[phase_index];
+    double p[RL_MAXPARAMS], kernels = b->launches[phase_index];
+    bool alt = b->alt && pass->cached >= b->alt_from;
 
-    if (launches <= 0)
+    if (kernels <= 0)
         return 0; /* fused into a neighbour */
     rl_node_params(pl, b, pass, p);
-    bool alt = b->alt && pass->cached >= b->alt_from;
-    double t = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine,
-                             alt ? &b->alt_choice : &b->choice, part);
-    if (b->traffic != 1 || launches > 1) { /* an unfused chain of small kernels */
-        extra = (launches > 1 ? launches - 1 : 0) * pl->machine.gap_s;
-        t = t * b->traffic + extra;
-    }
-    return t * b->node->count;
+    if (b->chain)
+        return chain_seconds(pl, b, p, kernels, part) * b->node->count;
+    return rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine,
+                         alt ? &b->alt_choice : &b->choice, part) *
+           b->node->count;
 }
 
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
@@ -60,6 +73,7 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     s->lo[b->group] += t * b->choice.log_lo;
     s->hi[b->group] += t * b->choice.log_hi;
     s->launches += weight * b->launches[ph] * b->node->count;
+    s->host += weight * b->host[ph] * b->node->count * pl->host_launch_s;
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`
@@ -95,7 +109,9 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
 {
     bool graph = ph ? pl->graph_decode : pl->graph_prefill;
     s->launches += s->passes * pl->step_launches[ph];
-    s->host = graph ? 0 : s->launches * pl->host_launch_s;
+    s->host += s->passes * pl->step_launches[ph] * pl->host_launch_s;
+    if (graph)
+        s->host = 0;
     double e = pl->overlap;
     double hi = s->gpu > s->host ? s->gpu : s->host;
     double ratio = hi > 0 ? (s->gpu + s->host - hi) / hi : 0;

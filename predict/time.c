@@ -62,7 +62,7 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
     m->l2_bw = value_or(&d->l2, PRIOR_L2_PER_SM * m->sm * m->clock_hz);
     m->sfu = value_or(&d->sfu, PRIOR_SFU_PER_SM * m->sm * m->clock_hz);
     m->gap_s = value_or(&d->launch_graph_s, d->is_cpu ? 1e-6 : 1.3e-6);
-    if (r && rl_runtime_num(r, "graph", 1) < 0.5)
+    if (r && !strcmp(rl_runtime_str(r, "graph", "all"), "none"))
         m->gap_s = value_or(&d->launch_stream_s, 2 * m->gap_s);
     m->link = value_or(&d->link, value_or(&d->pcie_bw, 2.5e10));
     m->link_latency_s = 5e-6; /* one NCCL hop and its launch, PCIe or NVLink */
@@ -122,17 +122,15 @@ static double norm3(double a, double b, double c)
     return top * cbrt(a * a * a + b * b * b + c * c * c);
 }
 
-static double roofline(const struct rl_op_type *op, const double *p,
-                       const struct rl_machine *m, double part[RL_NBOUNDS])
+double rl_work_seconds(const struct rl_work *w, const struct rl_machine *m,
+                       double part[RL_NBOUNDS])
 {
-    struct rl_work w = {0};
-    op->work(p, &w);
     double compute =
-        w.flop / m->rate[w.unit] + w.vector_flop / m->rate[RL_FP32] + w.sfu / m->sfu;
-    double memory = memory_seconds(&w, m);
-    double serial = w.serial * SERIAL_STEP_S;
-    double launch = w.launches * m->gap_s;
-    double link = w.link_bytes > 0 ? w.link_bytes / m->link + m->link_latency_s : 0;
+        w->flop / m->rate[w->unit] + w->vector_flop / m->rate[RL_FP32] + w->sfu / m->sfu;
+    double memory = memory_seconds(w, m);
+    double serial = w->serial * SERIAL_STEP_S;
+    double launch = w->launches * m->gap_s;
+    double link = w->link_bytes > 0 ? w->link_bytes / m->link + m->link_latency_s : 0;
     if (part) {
         part[RL_B_COMPUTE] = compute;
         part[RL_B_MEMORY] = memory;
@@ -151,7 +149,9 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
         memset(part, 0, RL_NBOUNDS * sizeof *part);
     if (op->coef && op->time && c)
         return op->time(p, m, c->coef, part);
-    return roofline(op, p, m, part);
+    struct rl_work w = {0};
+    op->work(p, &w);
+    return rl_work_seconds(&w, m, part);
 }
 
 double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,

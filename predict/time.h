@@ -53,6 +53,9 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
                      double part[RL_NBOUNDS]);
 /* Which of the parts binds: the largest. */
 enum rl_bound rl_part_bound(const double part[RL_NBOUNDS]);
+/* The generic roofline of a piece of work, launches included. */
+double rl_work_seconds(const struct rl_work *w, const struct rl_machine *m,
+                       double part[RL_NBOUNDS]);
 /* The same at the sheet's peaks: max(flop / peak, bytes / DRAM peak). */
 double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
                             const struct rl_machine *m);
