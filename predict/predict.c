@@ -33,30 +33,39 @@ static enum rl_bound binds(const struct rl_sum *s)
     return idle > s->by_bound[best] ? RL_B_LAUNCH : (enum rl_bound)best;
 }
 
-/* Idle power plus activity: the part above idle is drawn while kernels run.
- * (Two-point model of costs by Lang & others; coefficients per device.) */
-static void energy(const struct rl_plan *pl, const struct rl_sum *s,
-                   const struct rl_interval *t, double per, struct rl_interval *out)
-{
-    const struct rl_value *idle = &pl->device->idle_w, *busy = &pl->device->busy_w;
-    double active = s->wall > 0 ? fmin(1, s->gpu / s->wall) : 0;
-
-    if (!(idle->v > 0) || !(busy->v > 0)) {
-        out->value = out->lo = out->hi = NAN;
-        return;
-    }
-    out->value = t->value * (idle->v + active * (busy->v - idle->v)) / per;
-    double rel_lo = (idle->lo + active * (busy->lo - idle->lo)) /
-                    (idle->v + active * (busy->v - idle->v));
-    double rel_hi = (idle->hi + active * (busy->hi - idle->hi)) /
-                    (idle->v + active * (busy->v - idle->v));
-    out->lo = out->value * exp(-hypot(log(rel_lo), log(t->lo / t->value)));
-    out->hi = out->value * exp(hypot(log(rel_hi), log(t->hi / t->value)));
-}
-
 static void null_interval(struct rl_interval *i)
 {
     i->value = i->lo = i->hi = NAN;
+}
+
+/* Three powers: idle while the device waits for the host, one while kernels
+ * wait for memory, one while the matrix units work.  Idle means clocks up, so
+ * that a pause between two passes is not cheaper than the sheet's idle. */
+static double mean_power(const struct rl_plan *pl, const struct rl_sum *s, int which)
+{
+    const struct rl_device *d = pl->device;
+    const struct rl_value *v[] = {&d->idle_w, &d->busy_w, &d->full_w};
+    double w[3], compute = s->by_bound[RL_B_COMPUTE], idle = fmax(0, s->wall - s->gpu);
+
+    for (int i = 0; i < 3; i++)
+        w[i] = which < 0 ? v[i]->lo : which > 0 ? v[i]->hi : v[i]->v;
+    return (idle * w[0] + (s->gpu - compute) * w[1] + compute * w[2]) / (idle + s->gpu);
+}
+
+static void energy(const struct rl_plan *pl, const struct rl_sum *s,
+                   const struct rl_interval *t, double per, struct rl_interval *out)
+{
+    double p = mean_power(pl, s, 0);
+
+    if (!(p > 0) || !isfinite(p)) {
+        null_interval(out);
+        return;
+    }
+    out->value = t->value * p / per;
+    out->lo =
+        out->value * exp(-hypot(log(p / mean_power(pl, s, -1)), log(t->value / t->lo)));
+    out->hi =
+        out->value * exp(hypot(log(mean_power(pl, s, 1) / p), log(t->hi / t->value)));
 }
 
 static void predict_decode(const struct rl_plan *pl, const struct rl_query *q,

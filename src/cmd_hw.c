@@ -78,6 +78,7 @@ static int ceilings(const struct rl_device *d, struct line *l)
     add(l, &n, "pcie", d->pcie_bw, "GB/s");
     add(l, &n, "idle_power", d->idle_w, "W");
     add(l, &n, "busy_power", d->busy_w, "W");
+    add(l, &n, "full_power", d->full_w, "W");
     return n;
 }
 

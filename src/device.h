@@ -55,6 +55,7 @@ struct rl_device {
     struct rl_value link;            /* bytes/s to peers, one direction */
     struct rl_value pcie_bw;         /* bytes/s to the host, one direction */
     struct rl_value idle_w, busy_w;  /* power: idle; full memory load */
+    struct rl_value full_w;          /* power: matrix units at full load */
 
     struct rl_devrows *rows; /* the file, see device_rows.h */
     struct rl_table *priors; /* hwdb/priors.csv */

@@ -304,6 +304,8 @@ int rl_device_fill(struct rl_device *d, struct rl_error *err)
                           err) ||
         measured_or_prior(d, RL_KEY_BUSY_POWER, "busy_over_tdp", d->tdp_w, &d->busy_w,
                           err) ||
+        measured_or_prior(d, RL_KEY_FULL_POWER, "full_over_tdp", d->tdp_w, &d->full_w,
+                          err) ||
         measured_or_prior(d, RL_KEY_SFU_PER_CLK_SM, "sfu_per_clk_sm", 1, &d->sfu, err))
         return -1;
     /* Every byte of DRAM passes the L2: where the prior says less, it is wrong. */

@@ -60,6 +60,8 @@ const struct rl_key_info rl_key_info[RL_NKEYS] = {
     [RL_KEY_IDLE_POWER] = {"idle_power", RL_DIM_POWER, 0, 0, "power when idle"},
     [RL_KEY_BUSY_POWER] = {"busy_power", RL_DIM_POWER, 0, 0,
                            "power when memory is busy, SMs are not"},
+    [RL_KEY_FULL_POWER] = {"full_power", RL_DIM_POWER, 0, 0,
+                           "power when the matrix units are busy"},
     [RL_KEY_PRICE] = {"price", RL_DIM_MONEY, 0, 0, "list price"},
     [RL_KEY_UNIFIED_MEMORY] = {"unified_memory", RL_DIM_NUMBER, 0, 0,
                                "1: CPU and GPU share the memory"},

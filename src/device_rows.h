@@ -64,6 +64,7 @@ enum rl_key {
     RL_KEY_TDP,
     RL_KEY_IDLE_POWER,
     RL_KEY_BUSY_POWER,
+    RL_KEY_FULL_POWER,
     RL_KEY_PRICE,
     RL_KEY_UNIFIED_MEMORY,
     RL_NKEYS
