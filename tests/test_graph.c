@@ -262,19 +262,16 @@ static void expect_bad(const char *text, const char *want)
     rl_cfg_clear(&c);
 }
 
-Test(graph, an_unknown_type_lists_every_known_one)
+Test(graph, an_unknown_type_names_the_nearest)
 {
     struct rl_error err = {0};
     struct rl_graph g;
     struct rl_cfg c;
 
-    cr_assert(rl_cfg_init(&c, "c.json", json_pack("{s:s}", "model_type", "x"), &err) ==
-              0);
+    cr_assert(
+        rl_cfg_init(&c, "c.json", json_pack("{s:s}", "model_type", "mamba3"), &err) == 0);
     cr_expect(rl_family_build(&c, &g, &err) == -1);
-    for (int i = 0; rl_families[i]; i++)
-        for (int j = 0; rl_families[i]->model_types[j]; j++)
-            cr_expect(strstr(err.text, rl_families[i]->model_types[j]), "%s",
-                      rl_families[i]->model_types[j]);
+    cr_expect(strstr(err.text, "mamba2"), "%s", err.text);
     rl_cfg_clear(&c);
 }
 
