@@ -310,7 +310,7 @@ void rl_b_rope(struct rl_build *b, double heads, double dim)
     struct rl_node *n = rl_b_node(b, "rope", "rope");
 
     rl_b_arg(b, n, "rows", b->t, 1);
-    rl_b_arg(b, n, "width", RL_ONE, heads * dim);
+    rl_b_arg(b, n, "width", RL_ONE, heads * floor(dim));
     rl_b_split(b, n, "width");
     if (n)
         n->glue = "rope";
@@ -421,21 +421,32 @@ void rl_b_shared(struct rl_build *b, const struct rl_mark *m)
     b->no_nodes = m->no_nodes;
 }
 
-/* An argument nobody set, or a count that makes no sense: a family's mistake
- * or a config that leads to one; either way no graph. */
-static int check_node(const struct rl_build *b, const struct rl_node *n)
+/* The node's parameters in the smallest pass there is: one token. */
+static int smallest_pass(const struct rl_build *b, const struct rl_node *n, double *p)
 {
     for (int i = 0; n->op->param[i].name; i++) {
-        const struct rl_param *p = &n->op->param[i];
-        if (n->arg[i].sym == RL_NSYMS)
+        const struct rl_arg *a = &n->arg[i];
+        if (a->sym == RL_NSYMS)
             return rl_fail(b->err, RL_EVALUE, b->c->source, 0, "%s of '%s' has no '%s'",
-                           n->op->name, n->label, p->name);
-        if (p->kind == RL_P_NUM && n->arg[i].sym == RL_ONE && n->arg[i].k < p->min &&
-            n->arg[i].k != p->fallback)
-            return rl_fail(b->err, RL_EVALUE, b->c->source, 0,
-                           "%s of '%s': '%s' would be %g", n->op->name, n->label, p->name,
-                           n->arg[i].k);
+                           n->op->name, n->label, n->op->param[i].name);
+        p[i] = a->sym == RL_DT_STATE ? RL_DT_FP32 : a->sym >= RL_DT_W ? RL_DT_BF16 : a->k;
     }
+    rl_op_finish(n->op, p);
+    return 0;
+}
+
+/* An argument nobody set, or a shape that contradicts itself: a family's
+ * mistake or a config that leads to one; either way no graph. */
+static int check_node(const struct rl_build *b, const struct rl_node *n)
+{
+    double p[RL_MAXPARAMS];
+    struct rl_error why = {0};
+
+    if (smallest_pass(b, n, p) < 0)
+        return -1;
+    if (rl_op_check(n->op, p, &why) < 0)
+        return rl_fail(b->err, RL_EVALUE, b->c->source, 0, "'%s' of this config: %s",
+                       n->label, why.text);
     return 0;
 }
 
