@@ -81,10 +81,26 @@ static double note_num(const char *notes, const char *key, double fallback)
     return fallback;
 }
 
+/* Flash attention: as the notes say, else as the runtime does it today; the
+ * llama.cpp of 2023 and 2024 had it off unless asked. */
+static int flash_of(const struct rl_run *row)
+{
+    double fa = note_num(row->notes, "fa", -1);
+
+    if (fa >= 0)
+        return fa > 0;
+    if (strstr(row->notes, "-fa off"))
+        return 0;
+    if (!strncmp(row->runtime, "llamacpp", 8) &&
+        (strstr(row->version, "2023") || strstr(row->version, "2024")))
+        return 0;
+    return -1;
+}
+
 static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *row)
 {
     struct rl_error err = {0};
-    struct rl_setup s = {.flash = (int)note_num(row->notes, "fa", -1)};
+    struct rl_setup s = {.flash = flash_of(row)};
     bool split = row->device_count > 1 && note_num(row->notes, "tp", 0) < 2;
 
     s.dtype = *row->weights_dtype ? row->weights_dtype : NULL;
@@ -113,7 +129,7 @@ static struct entry *find_entry(struct rl_runs *r, const struct rl_run *row)
 
     snprintf(key, sizeof key, "%s|%s|%s|%s|%s|%g|%g|%g|%g|%g|%d", row->device, row->model,
              row->weights_dtype, row->kv_dtype, row->runtime, row->device_count,
-             note_num(row->notes, "fa", -1), note_num(row->notes, "tp", 1),
+             (double)flash_of(row), note_num(row->notes, "tp", 1),
              note_num(row->notes, "threads", 0), note_num(row->notes, "ubatch", 0),
              strstr(row->notes, "state=fp32") != NULL);
     for (size_t i = 0; i < r->n; i++)
