@@ -17,4 +17,10 @@ extern const struct rl_coef rl_kern_attention_prefill_coef[];
 double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *m,
                                       const double *c, double part[RL_NBOUNDS]);
 
+extern const struct rl_coef rl_kern_mla_prefill_coef[], rl_kern_mla_decode_coef[];
+double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
+                                const double *c, double part[RL_NBOUNDS]);
+double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
 #endif

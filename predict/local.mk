@@ -40,6 +40,7 @@ librl_la_SOURCES += \
 	predict/kern_attention.c \
 	predict/kern_decode.c \
 	predict/kern_gemm.c \
+	predict/kern_mla.c \
 	predict/kernels.h \
 	predict/memory.c \
 	predict/memory.h \

@@ -11,6 +11,7 @@
  * topk keys of the causal prefix.
  * Ignores: page rounding, split partials, the scales of an fp8 latent.
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double row_tile = 64.0; /* FlashMLA: rows (query × head) per block */
@@ -129,7 +130,10 @@ const struct rl_op_type rl_op_mla_prefill = {
     .param = {MLA_PARAMS(0)},
     .check = prefill_check,
     .work = mla_work,
+    .coef = rl_kern_mla_prefill_coef,
+    .time = rl_kern_mla_prefill_time,
     .shape_params = MLA_SHAPE,
+    .log_sd = 0.4,
     .log_sd = 1.7,
 };
 
@@ -141,7 +145,10 @@ const struct rl_op_type rl_op_mla_decode = {
     .param = {MLA_PARAMS(1)},
     .check = decode_check,
     .work = mla_decode_work,
+    .coef = rl_kern_mla_decode_coef,
+    .time = rl_kern_mla_decode_time,
     .shape_params = MLA_SHAPE,
+    .log_sd = 0.4,
     .log_sd = 1.8,
 };
 
