@@ -159,7 +159,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         double nt = cm * ceil_count(m / (a * cm)) * cn * ceil_count(n / (b * cn));
         double slow = 2 * (a * b + c[H0] * (a + b)) / sm_peak; /* s per k */
         double load = (a * ab + b * wb) / l2_sm;
-        double once = ramp + epi * (a < m ? a : m) * b;
+        double big = a * b > 16384 ? a * b / 16384 : 1;
+        double once = ramp + epi * big * (a < m ? a : m) * b;
         for (int j = 0; j < nsplits; j++) {
             double s = splits[j];
             if (s > 1 && (nt * s > 4 * mc->sm || k < 64 * s))
