@@ -176,7 +176,7 @@ static int read_row(struct rl_kernel_db *db, const struct file *f, int row,
     if (!k || set_coef(f, row, k, value, err))
         return -1;
     k->n = fmax(k->n, n);
-    if (!k->source && *cell(f, row, C_SOURCE)) {
+    if (!k->source && strncmp(cell(f, row, C_SOURCE), "prior", 5)) {
         k->source = rl_strdup(cell(f, row, C_SOURCE), err);
         return k->source ? 0 : -1;
     }
