@@ -101,6 +101,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     rl_b_norm(&b, "final_norm", hidden, RL_RMS);
     rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", k->gemma),
               false);
+    if (strcmp(k->type, "gemma2") == 0 || rl_b_has(&b, "final_logit_softcapping"))
+        g->logit_copies = 2; /* capped out of place */
     rl_b_vision_gemma(&b);
     return rl_b_close(&b);
 }

@@ -257,6 +257,7 @@ static void cohere(struct rl_build *b, struct rl_decoder *d)
     d->norm = RL_RMS; /* a weight alone */
     d->mlp = RL_MLP_GATED;
     d->parallel = d->one_norm = d->tied = true;
+    b->g->logit_copies = 2; /* times logit_scale, out of place */
 }
 
 /* Minitron: LayerNorm with bias, squared ReLU, grouped queries. */

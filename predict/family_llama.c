@@ -260,6 +260,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     rl_b_layers(&b, 1);
     rl_b_norm(&b, "final_norm", hidden, RL_RMS);
     rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, tie, k->tied), false);
+    if (strncmp(k->type, "granite", 7) == 0)
+        g->logit_copies = 2; /* divided by logits_scaling out of place */
     vision(&b, k);
     return rl_b_close(&b);
 }
