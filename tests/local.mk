@@ -59,7 +59,10 @@ EXTRA_DIST += \
 	tests/bad \
 	tests/cli \
 	tests/data \
+	tests/fuzz/config.dict \
 	tests/fuzz/corpus \
+	tests/fuzz/csv.dict \
+	tests/fuzz/gguf.dict \
 	tests/golden \
 	tests/layers.txt \
 	tests/tap.sh \
@@ -96,23 +99,27 @@ fuzz_link = $(AM_LDFLAGS)
 endif
 
 tests_fuzz_config_fuzz_LDADD = librl.la
-tests_fuzz_config_fuzz_link = $(fuzz_link)
+tests_fuzz_config_fuzz_LDFLAGS = $(fuzz_link)
 tests_fuzz_config_fuzz_SOURCES = tests/fuzz/config.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_csv_fuzz_LDADD = librl.la
-tests_fuzz_csv_fuzz_link = $(fuzz_link)
+tests_fuzz_csv_fuzz_LDFLAGS = $(fuzz_link)
 tests_fuzz_csv_fuzz_SOURCES = tests/fuzz/csv.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_device_fuzz_LDADD = librl.la
 tests_fuzz_device_fuzz_link = $(fuzz_link)
 tests_fuzz_device_fuzz_SOURCES = tests/fuzz/device.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_gguf_fuzz_LDADD = librl.la
-tests_fuzz_gguf_fuzz_link = $(fuzz_link)
+tests_fuzz_gguf_fuzz_LDFLAGS = $(fuzz_link)
 tests_fuzz_gguf_fuzz_SOURCES = tests/fuzz/fuzz.h tests/fuzz/gguf.c $(fuzz_main)
 
 FUZZ_SECONDS = 60
 fuzz: $(fuzz_targets)
 	@for t in config csv device gguf; do \
 	    $(MKDIR_P) fuzz-$$t && \
+	@for t in config csv gguf; do \
+	    $(MKDIR_P) fuzz-$$t || exit 1; \
+	    case $$t in config) more=$(srcdir)/models ;; *) more= ;; esac; \
 	    tests/fuzz/$$t.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
-	        -print_final_stats=1 fuzz-$$t $(srcdir)/tests/fuzz/corpus/$$t || exit 1; \
+	        -dict=$(srcdir)/tests/fuzz/$$t.dict -print_final_stats=1 \
+	        fuzz-$$t $(srcdir)/tests/fuzz/corpus/$$t $$more || exit 1; \
 	done
 .PHONY: fuzz
