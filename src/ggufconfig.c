@@ -100,9 +100,11 @@ static double width(const struct map *m, const char *name)
 
 static void set(struct map *m, const char *field, double v)
 {
+    bool whole = floor(v) == v && v < 0x1p53;
+
     if (v > 0)
         json_object_set_new(m->out, field,
-                            floor(v) == v ? json_integer((json_int_t)v) : json_real(v));
+                            whole ? json_integer((json_int_t)v) : json_real(v));
 }
 
 static void set_bool(struct map *m, const char *field, bool v)
@@ -332,8 +334,7 @@ static void map_kimi_linear(struct map *m)
             json_array_append_new(full, json_integer(i + 1)); /* counted from 1 */
     json_object_set_new(linear, "full_attn_layers", full);
     json_object_set_new(linear, "head_dim", json_copy(key(m, "kda.head_dim")));
-    json_object_set_new(linear, "num_heads",
-                        json_integer((json_int_t)num(m, "attention.head_count")));
+    json_object_set_new(linear, "num_heads", json_real(num(m, "attention.head_count")));
     json_object_set_new(linear, "short_conv_kernel_size",
                         json_copy(key(m, "ssm.conv_kernel")));
     json_object_set_new(m->out, "linear_attn_config", linear);

@@ -71,7 +71,7 @@ static int translate_mamba_ssm(json_t *root)
             rc = json_object_set(root, name[i][1], json_object_get(root, name[i][0]));
     if (rc == 0 && two) /* Hugging Face's default is Codestral's 8 */
         rc = json_object_set_new(root, "n_groups", json_integer(1));
-    if (rc == 0 && vocab > 0 && pad > 1)
+    if (rc == 0 && vocab > 0 && pad > 1 && vocab < 0x1p53 && pad < 0x1p53 - vocab)
         rc = json_object_set_new(root, "vocab_size",
                                  json_integer((json_int_t)(ceil(vocab / pad) * pad)));
     return rc;

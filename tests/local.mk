@@ -62,6 +62,7 @@ EXTRA_DIST += \
 	tests/fuzz/config.dict \
 	tests/fuzz/corpus \
 	tests/fuzz/csv.dict \
+	tests/fuzz/device.dict \
 	tests/fuzz/gguf.dict \
 	tests/golden \
 	tests/layers.txt \
@@ -105,7 +106,7 @@ tests_fuzz_csv_fuzz_LDADD = librl.la
 tests_fuzz_csv_fuzz_LDFLAGS = $(fuzz_link)
 tests_fuzz_csv_fuzz_SOURCES = tests/fuzz/csv.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_device_fuzz_LDADD = librl.la
-tests_fuzz_device_fuzz_link = $(fuzz_link)
+tests_fuzz_device_fuzz_LDFLAGS = $(fuzz_link)
 tests_fuzz_device_fuzz_SOURCES = tests/fuzz/device.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_gguf_fuzz_LDADD = librl.la
 tests_fuzz_gguf_fuzz_LDFLAGS = $(fuzz_link)
@@ -114,8 +115,6 @@ tests_fuzz_gguf_fuzz_SOURCES = tests/fuzz/fuzz.h tests/fuzz/gguf.c $(fuzz_main)
 FUZZ_SECONDS = 60
 fuzz: $(fuzz_targets)
 	@for t in config csv device gguf; do \
-	    $(MKDIR_P) fuzz-$$t && \
-	@for t in config csv gguf; do \
 	    $(MKDIR_P) fuzz-$$t || exit 1; \
 	    case $$t in config) more=$(srcdir)/models ;; *) more= ;; esac; \
 	    tests/fuzz/$$t.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
