@@ -10,20 +10,16 @@
 #include "gguf.h"
 
 #include "err.h"
-#include "path.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MAX_KEYS    65536
 #define MAX_TENSORS 1000000
-#define MAX_HEADER  ((size_t)512 << 20) /* a 256k vocabulary takes about 10 MiB */
-#define MAX_KEY     1024                /* bytes of a key */
-#define KEPT_STRING 4096                /* longer strings are passed over */
+#define MAX_KEY     1024 /* bytes of a key */
+#define KEPT_STRING 4096 /* longer strings are passed over */
 #define KEPT_LIST   4096
 
 enum value_type {
@@ -402,7 +398,7 @@ static int read_all(struct reader *r, struct rl_gguf *g)
 }
 
 /* Sorts, and sums the bytes by weight class and type. */
-static int finish(struct rl_gguf *g, struct rl_error *err)
+int rl_gguf_finish(struct rl_gguf *g, struct rl_error *err)
 {
     if (sort_tensors(g, err) < 0)
         return -1;
@@ -435,142 +431,26 @@ void rl_gguf_clear(struct rl_gguf *g)
     *g = (struct rl_gguf){0};
 }
 
-/* files */
-
-/* Reads the head of the file into a buffer that grows until the header fits. */
-static int load_one(const char *path, struct rl_gguf *g, struct rl_error *err)
+int rl_gguf_read(const char *source, const unsigned char *buf, size_t len,
+                 uint64_t file_size, struct rl_gguf *out, bool *cut, struct rl_error *err)
 {
-    FILE *f = fopen(path, "rb");
-    unsigned char *buf = NULL;
-    size_t cap = 0, len = 0;
-    struct stat st;
-    int rc = -1;
+    struct reader r = {.source = source, .buf = buf, .len = len, .err = err};
+    int rc;
 
-    if (!f || fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode)) {
-        rl_fail(err, RL_EIO, path, 0, "cannot read: %s",
-                f ? "not a regular file" : strerror(errno));
-        goto out;
-    }
-    for (size_t want = (size_t)4 << 20; want <= MAX_HEADER; want *= 4) {
-        struct rl_error first = {0};
-        struct reader r = {
-            .source = path, .file_size = (uint64_t)st.st_size, .err = &first};
-        unsigned char *grown = rl_grow(buf, &cap, want, 1, err);
-
-        if (!grown)
-            goto out;
-        buf = grown;
-        len += fread(buf + len, 1, want - len, f);
-        r.buf = buf;
-        r.len = len;
-        rc = parse(&r, g);
-        if (rc == 0 || !r.cut || len < want) {
-            if (rc < 0 && err)
-                *err = first;
-            goto out;
-        }
-    }
-    rl_fail(err, RL_EFORMAT, path, 0, "expected a header below 512 MiB");
-out:
-    free(buf);
-    if (f)
-        fclose(f);
+    r.file_size = file_size < len ? len : file_size;
+    rc = parse(&r, out);
+    *cut = r.cut;
     return rc;
-}
-
-/* Parts of one model: "…-00002-of-00005.gguf", the keys are in the first. */
-static int part_path(const char *path, unsigned no, unsigned count, char **out,
-                     struct rl_error *err)
-{
-    char tail[32];
-    size_t n = strlen(path), k;
-
-    snprintf(tail, sizeof tail, "-%05u-of-%05u.gguf", no + 1, count);
-    k = strlen(tail);
-    if (n < k || strcmp(path + n - strlen("-of-00000.gguf"), tail + 6) != 0)
-        return rl_fail(err, RL_EFORMAT, path, 0,
-                       "is a part of a split model: expected a name that ends in "
-                       "-00001-of-%05u.gguf",
-                       count);
-    if (!(*out = rl_strdup(path, err)))
-        return -1;
-    memcpy(*out + n - k, tail, k);
-    return 0;
-}
-
-static int add_part(struct rl_gguf *g, const char *path, struct rl_error *err)
-{
-    struct rl_gguf part;
-    struct rl_gguf_tensor *grown;
-
-    if (load_one(path, &part, err) < 0)
-        return -1;
-    grown = rl_grow(g->tensor, &g->tensors_cap, g->ntensors + part.ntensors,
-                    sizeof *grown, err);
-    if (grown) {
-        g->tensor = grown;
-        if (part.ntensors > 0)
-            memcpy(grown + g->ntensors, part.tensor, part.ntensors * sizeof *grown);
-        g->ntensors += part.ntensors;
-    }
-    rl_gguf_clear(&part);
-    return grown ? 0 : -1;
-}
-
-static json_int_t key_int(const struct rl_gguf *g, const char *key)
-{
-    return json_integer_value(json_object_get(g->keys, key));
-}
-
-static int load_parts(const char *path, json_int_t count, struct rl_gguf *g,
-                      struct rl_error *err)
-{
-    for (json_int_t i = 0; i < count; i++) {
-        char *part;
-        int rc;
-
-        if (part_path(path, (unsigned)i, (unsigned)count, &part, err) < 0)
-            return -1;
-        rc = i == 0 ? load_one(part, g, err) : add_part(g, part, err);
-        free(part);
-        if (rc < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int rl_gguf_load(const char *path, struct rl_gguf *out, struct rl_error *err)
-{
-    json_int_t count;
-
-    if (load_one(path, out, err) < 0)
-        return -1;
-    count = key_int(out, "split.count");
-    if (count > 1) {
-        rl_gguf_clear(out);
-        if (count > 9999)
-            return rl_fail(err, RL_EFORMAT, path, 0,
-                           "key 'split.count': expected at most 9999");
-        if (load_parts(path, count, out, err) < 0) {
-            rl_gguf_clear(out);
-            return -1;
-        }
-    }
-    if (finish(out, err) == 0)
-        return 0;
-    rl_gguf_clear(out);
-    return -1;
 }
 
 int rl_gguf_parse(const char *source, const unsigned char *buf, size_t len,
                   uint64_t file_size, struct rl_gguf *out, struct rl_error *err)
 {
-    struct reader r = {.source = source, .buf = buf, .len = len, .err = err};
+    bool cut;
 
-    r.file_size = file_size < len ? len : file_size;
-    if (parse(&r, out) < 0)
+    if (rl_gguf_read(source, buf, len, file_size, out, &cut, err) < 0)
         return -1;
-    if (finish(out, err) == 0)
+    if (rl_gguf_finish(out, err) == 0)
         return 0;
     rl_gguf_clear(out);
     return -1;

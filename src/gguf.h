@@ -45,6 +45,12 @@ const struct rl_ggml_type *rl_ggml_type(uint32_t type); /* NULL: unknown */
  * behind buf is an error ("ends in …").  On failure *out needs no clearing. */
 int rl_gguf_parse(const char *source, const unsigned char *buf, size_t len,
                   uint64_t file_size, struct rl_gguf *out, struct rl_error *err);
+/* Its two steps: reading (`*cut`: the header goes on behind buf), and sorting and
+ * summing once every part of a split model is there. */
+int rl_gguf_read(const char *source, const unsigned char *buf, size_t len,
+                 uint64_t file_size, struct rl_gguf *out, bool *cut,
+                 struct rl_error *err);
+int rl_gguf_finish(struct rl_gguf *g, struct rl_error *err);
 /* Of a file in parts ("-00001-of-00003.gguf") the other parts are read too. */
 int rl_gguf_load(const char *path, struct rl_gguf *out, struct rl_error *err);
 void rl_gguf_clear(struct rl_gguf *g);

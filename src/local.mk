@@ -13,7 +13,11 @@ librl_la_SOURCES += \
 	src/ggmltype.c \
 	src/gguf.c \
 	src/gguf.h \
+	src/ggufarch.c \
 	src/ggufconfig.c \
+	src/ggufload.c \
+	src/ggufmap.h \
+	src/ggufssm.c \
 	src/hwdb_check.c \
 	src/json.c \
 	src/json.h \
