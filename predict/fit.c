@@ -22,12 +22,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double SOFT = 0.04;  /* where soft-L1 turns from square to linear */
-static const double NOISE = 0.08; /* log error a model keeps, weighs the prior */
-static const double STEP = 0.02;  /* finite difference, in z */
-static const double REACH = 0.7;  /* starts drawn at this many prior sd */
-static const double BAD = 30;     /* log error of a time that is no number */
-enum { MAX_ITERATIONS = 40, SHORT_ITERATIONS = 6, MAX_CHOICES = 16 };
+static const double SOFT = 0.04;    /* where soft-L1 turns from square to linear */
+static const double NOISE = 0.08;   /* log error a model keeps, weighs the prior */
+static const double STEP = 0.02;    /* finite difference, in z */
+static const double REACH = 0.7;    /* starts drawn at this many prior sd */
+static const double MARGIN = 0.995; /* a variant must be so much better */
+static const double BAD = 30;       /* log error of a time that is no number */
+enum { MAX_ITERATIONS = 40, SHORT_ITERATIONS = 5, MAX_CHOICES = 16 };
 
 struct problem {
     const struct rl_fit_data *d;
@@ -328,7 +329,6 @@ static bool vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
 {
     const struct rl_coef *coef = &q->d->op->coef[i];
     struct rl_fit at = *best;
-    double was = best->cost;
     for (double v = coef->min; v <= coef->max; v++) {
         if (v == at.coef[i])
             continue;
@@ -338,7 +338,9 @@ static bool vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
         if (descend(q, w, z, SHORT_ITERATIONS, best))
             return false;
     }
-    return best->cost < was;
+    if (best->cost > at.cost * MARGIN)
+        *best = at;
+    return best->cost < at.cost;
 }
 
 /* Too many combinations to try: one choice after another, until none helps, on
@@ -368,7 +370,7 @@ static int search_choices(struct problem *q, struct rl_fit *out)
 
 static int thin_and_search(struct problem *q, struct rl_fit *out)
 {
-    enum { THIN = 250 };
+    enum { THIN = 180 };
     const struct rl_fit_data *all = q->d;
     struct rl_fit_data few = *all;
     size_t step = (all->n + THIN - 1) / THIN, n = 0;

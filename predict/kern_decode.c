@@ -37,8 +37,8 @@ enum {
     TOKEN,
     CTA_ALT,
     SIMT,
-    WINDOW,
-    COPY,
+    EXTRA,
+    FIX64,
     FIX192,
     PACK,
     ROWS,
@@ -65,8 +65,9 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"cta_alt", "us", RL_C_LOG, 1.3, 0.05, 20, 0.6, "one CTA and SM, vector kernel"},
     {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
      "vector kernel: elements of K and V per clock and SM"},
-    {"window", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2, "more launches under a window"},
-    {"copy", "us", RL_C_LOG, 2, 0.01, 20, 1.2, "copies of packed queries (pack 2)"},
+    {"extra", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2,
+     "copies of packed queries (pack 2); more launches under a window"},
+    {"fix64", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2, "more launches at head dim 64"},
     {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3, "more launches at head dim 192"},
     {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
      "query group packed: 0 no, 1 yes, 2 without window only"},
@@ -74,9 +75,9 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
+    {"alt", "1", RL_C_CHOICE, 0, 0, 4, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked), "
-     "3 the same packed"},
+     "3 the same packed, 4 as 2 and when fewer than SMs / 2 KV heads are there"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -91,7 +92,8 @@ struct call {
     enum rl_unit unit;
 };
 
-static void call_of(const double *p, const double *c, struct call *a)
+static void call_of(const double *p, const struct rl_machine *m, const double *c,
+                    struct call *a)
 {
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_ATT_DTYPE]);
     a->b = p[RL_ATT_BATCH];
@@ -109,10 +111,11 @@ static void call_of(const double *p, const double *c, struct call *a)
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
     int odd_group = group < 2 || group > 32;
-    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && odd_group;
+    int few = c[ALT] == 4 && a->b * a->kv_heads < m->sm / 2;
+    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || few);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
-    if (a->alt && c[ALT] == 2)
+    if (a->alt && (c[ALT] == 2 || c[ALT] == 4))
         a->packed = 0;
     a->group = a->packed ? group : 1;
     a->width = a->d + a->dv;
@@ -164,6 +167,22 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
     *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
 }
 
+/* What CTAs cost beside streaming.  TensorRT-LLM's kernels (alt ≥ 2) hide the
+ * first wave in the fixed time; its vector one runs more than one wave with
+ * smaller blocks, several to an SM. */
+static double launch_seconds(const struct call *a, const struct rl_machine *m,
+                             const double *c)
+{
+    enum { SMALL_BLOCKS = 6 };
+    double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(fmax(a->d, 128) / 128, c[CTA_WIDE]);
+    double per = a->ctas * a->splits / m->sm;
+    if (c[ALT] < 2)
+        per = fmax(1, per);
+    else if (a->alt && a->ctas > m->sm)
+        per = fmax(SMALL_BLOCKS, per);
+    return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
+}
+
 static double p_norm3(double x, double y, double z, double n)
 {
     return pow(pow(x, n) + pow(y, n) + pow(z, n), 1 / n);
@@ -174,20 +193,19 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
 {
     struct call a;
     double compute, alone;
-    call_of(p, c, &a);
+    call_of(p, m, c, &a);
     grid_of(&a, m, c);
     double cache = cache_seconds(&a, m, c);
     cta_seconds(&a, m, c, &compute, &alone);
-    double one = a.alt ? c[CTA_ALT] : c[CTA] * pow(fmax(a.d, 128) / 128, c[CTA_WIDE]);
-    double ctas = one * us * fmax(1, a.ctas * a.splits / m->sm) +
-                  c[ROW] * us * a.b * a.l * a.heads * a.d / 128 / m->sm;
+    double ctas = launch_seconds(&a, m, c);
     double stream = p_norm3(cache, compute, alone, c[NORM]);
-    double fixed = c[FIXED] + (a.window > 0 ? c[WINDOW] : 0) +
-                   (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
+    double fixed =
+        c[FIXED] + (a.d <= 64 ? c[FIX64] : 0) + (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
     if (a.splits > 1)
         fixed += c[SPLIT0] * fmin(1, 2 * (a.splits - 1)) + c[SPLIT] * log2(a.splits);
-    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1)
-        fixed += c[COPY];
+    int copies = a.packed && a.b > 1 && a.kv_heads > 1;
+    if (c[PACK] == 2 ? copies : a.window > 0)
+        fixed += c[EXTRA];
     double append = a.b * a.l * c[TOKEN] * us / m->sm;
     if (part) {
         part[RL_B_COMPUTE] = compute;
