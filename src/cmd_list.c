@@ -4,6 +4,7 @@
 
 #define COMMANDS(ROW)                                                                    \
     ROW(predict)                                                                         \
+    ROW(sweep)                                                                           \
     ROW(op)                                                                              \
     ROW(validate)                                                                        \
     ROW(calibrate)                                                                       \

@@ -1,4 +1,5 @@
 /* rooflint predict: the main job. */
+#include "columns.h"
 #include "command.h"
 #include "err.h"
 #include "session.h"
@@ -55,8 +56,10 @@ static int answer(const struct rl_session *s, const struct rl_query *q,
     if (!strcmp(format, "json")) {
         print_json(s, q, &p, breakdown);
     } else if (!strcmp(format, "csv")) {
-        rl_prediction_csv_header(stdout);
-        rl_prediction_csv_row(stdout, s->plan, q, &p);
+        struct rl_cell row[RL_NCOLUMNS];
+        rl_row_fill(row, s->plan, q, &p);
+        rl_row_csv_header(stdout);
+        rl_row_csv(stdout, row);
     } else {
         rl_prediction_text(stdout, s->plan, q, &p);
         if (breakdown)

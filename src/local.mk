@@ -57,13 +57,18 @@ rooflint_SOURCES = \
 	src/cmd_device.c \
 	src/cmd_hw.c \
 	src/cmd_list.c \
+	src/cmd_model.c \
 	src/cmd_op.c \
 	src/cmd_op.h \
 	src/cmd_op_file.c \
-	src/cmd_model.c \
 	src/cmd_predict.c \
+	src/cmd_sweep.c \
 	src/cmd_validate.c \
+	src/columns.c \
+	src/columns.h \
 	src/command.c \
+	src/condition.c \
+	src/condition.h \
 	src/help.c \
 	src/judge_runs.c \
 	src/judged.h \
@@ -71,6 +76,7 @@ rooflint_SOURCES = \
 	src/session.c \
 	src/session.h \
 	src/show.h \
-	src/show_csv.c \
 	src/show_json.c \
-	src/show_text.c
+	src/show_text.c \
+	src/values.c \
+	src/values.h

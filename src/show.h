@@ -14,11 +14,6 @@ json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
                            const struct rl_prediction *p);
 void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
                         const struct rl_prediction *p);
-/* Flat columns, the same names joined by dots. */
-void rl_prediction_csv_header(FILE *f);
-void rl_prediction_csv_row(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
-                           const struct rl_prediction *p);
-
 /* The rows of --breakdown. */
 json_t *rl_breakdown_json(const struct rl_plan *pl, const struct rl_query *q);
 void rl_breakdown_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q);

@@ -1,9 +1,9 @@
 /* CSV files with a header row, read whole; libcsv does the parsing.
  *
  * Strict: every row has the header's number of fields, quotes are closed on
- * their line, no NUL bytes; lines that start with '#' and blank lines are skipped and counted, so
- * that line numbers in messages are those of the file.  Limits: 64 MiB a
- * file unless streamed, 1 MiB a line, 256 columns.
+ * their line, no NUL bytes; lines that start with '#' and blank lines are skipped and
+ * counted, so that line numbers in messages are those of the file.  Limits: 64 MiB a file
+ * unless streamed, 1 MiB a line, 256 columns.
  */
 #ifndef RL_TABLE_H
 #define RL_TABLE_H
