@@ -4,6 +4,7 @@
 
 #define COMMANDS(ROW)                                                                    \
     ROW(predict)                                                                         \
+    ROW(compare)                                                                         \
     ROW(sweep)                                                                           \
     ROW(op)                                                                              \
     ROW(validate)                                                                        \

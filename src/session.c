@@ -63,13 +63,20 @@ int rl_session_fixed(const struct rl_command *c, const struct rl_args *a,
     return whole_option(c, a, "context-depth", 0, 0, &q->context_depth, err);
 }
 
+int rl_session_counts(const struct rl_command *c, const struct rl_args *a,
+                      struct rl_query *q, struct rl_error *err)
+{
+    if (whole_option(c, a, "batch", 1, 1, &q->batch, err) ||
+        whole_option(c, a, "output-tokens", 128, 1, &q->output_tokens, err))
+        return -1;
+    return 0;
+}
+
 int rl_session_query(const struct rl_command *c, const struct rl_args *a,
                      struct rl_query *q, struct rl_error *err)
 {
-    if (rl_session_fixed(c, a, q, err) ||
-        whole_option(c, a, "ctx", 1024, 1, &q->ctx, err) ||
-        whole_option(c, a, "batch", 1, 1, &q->batch, err) ||
-        whole_option(c, a, "output-tokens", 128, 1, &q->output_tokens, err))
+    if (rl_session_fixed(c, a, q, err) || rl_session_counts(c, a, q, err) ||
+        whole_option(c, a, "ctx", 1024, 1, &q->ctx, err))
         return -1;
     return 0;
 }

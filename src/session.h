@@ -39,6 +39,9 @@ int rl_session_query(const struct rl_command *c, const struct rl_args *a,
 /* Of the query, what sweeps do not vary: logits and context depth. */
 int rl_session_fixed(const struct rl_command *c, const struct rl_args *a,
                      struct rl_query *q, struct rl_error *err);
+/* batch and output tokens, one value each */
+int rl_session_counts(const struct rl_command *c, const struct rl_args *a,
+                      struct rl_query *q, struct rl_error *err);
 /* runtime NULL: the device's default. */
 int rl_session_open(struct rl_session *s, const char *data, const char *hw,
                     const char *model, const char *runtime, const struct rl_setup *setup,
