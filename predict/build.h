@@ -58,6 +58,10 @@ const char *rl_b_str_or(struct rl_build *b, const char *key, const char *fallbac
 bool rl_b_has(const struct rl_build *b, const char *key);
 /* The first of two names that is present ("n_embd" | "hidden_size"). */
 double rl_b_num2(struct rl_build *b, const char *key, const char *other);
+double rl_b_num2_or(struct rl_build *b, const char *key, const char *other,
+                    double fallback);
+/* A number, or the fallback where the field is absent, "auto" or -1. */
+double rl_b_auto(struct rl_build *b, const char *key, double fallback);
 void rl_b_bad(struct rl_build *b, const char *key, const char *expected);
 /* How many elements of a list of strings equal `value`; the list must have
  * `layers` elements.  -1: the field is absent. */

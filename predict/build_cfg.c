@@ -69,6 +69,23 @@ void rl_b_bad(struct rl_build *b, const char *key, const char *expected)
         b->rc = rl_cfg_bad(b->c, b->err, key, expected);
 }
 
+double rl_b_num2_or(struct rl_build *b, const char *key, const char *other,
+                    double fallback)
+{
+    return rl_b_num_or(b, rl_b_has(b, key) ? key : other, fallback);
+}
+
+double rl_b_auto(struct rl_build *b, const char *key, double fallback)
+{
+    const json_t *v = json_object_get(b->c->root, key);
+
+    if (json_is_string(v) && strcmp(json_string_value(v), "auto") == 0)
+        return fallback;
+    if (json_is_number(v) && json_number_value(v) == -1)
+        return fallback;
+    return rl_b_num_or(b, key, fallback);
+}
+
 double rl_b_list(struct rl_build *b, const char *key)
 {
     size_t n = 0;

@@ -12,19 +12,10 @@
 
 static const char *const types[] = {"bamba", "granitemoehybrid", "falcon_h1", NULL};
 
-static double num_or_auto(struct rl_build *b, const char *key, double fallback)
-{
-    const json_t *v = json_object_get(b->c->root, key);
-
-    if (json_is_string(v) && strcmp(json_string_value(v), "auto") == 0)
-        return fallback;
-    return rl_b_num_or(b, key, fallback);
-}
-
 static void mamba(struct rl_build *b, double inner, double chunk, bool no_norm)
 {
     double heads = rl_b_num_or(b, "mamba_n_heads", 128);
-    double dim = num_or_auto(b, "mamba_d_head", inner / heads);
+    double dim = rl_b_auto(b, "mamba_d_head", inner / heads);
 
     if (b->rc == 0 && heads * dim != inner)
         rl_b_bad(b, "mamba_n_heads",

@@ -51,8 +51,9 @@ static void read_shape(struct rl_build *b, double layers, struct shape *s)
     s->attn = (struct rl_attn){
         .heads = heads,
         .kv_heads = rl_b_num_or(b, "num_key_value_heads", heads),
-        .head_dim = rl_b_num_or(b, "attn_hidden_size", b->hidden) / heads,
-        .v_dim = rl_b_num_or(b, "v_head_dim", s->inner / heads),
+        .head_dim = rl_b_auto(b, "kq_head_dim",
+                              rl_b_auto(b, "attn_hidden_size", b->hidden) / heads),
+        .v_dim = rl_b_auto(b, "v_head_dim", s->inner / heads),
         .sinks = rl_b_num_or(b, "num_memory_tokens", 0),
         .no_proj = true,
     };
@@ -98,7 +99,7 @@ static void mixer(struct rl_build *b, double layers, const struct shape *s)
     rl_b_mamba1(b, &(struct rl_mamba1){
                        .inner = s->inner,
                        .state = rl_b_num_or(b, "mamba_d_state", 16),
-                       .dt_rank = rl_b_num_or(b, "mamba_dt_rank", ceil(b->hidden / 16)),
+                       .dt_rank = rl_b_auto(b, "mamba_dt_rank", ceil(b->hidden / 16)),
                        .conv = rl_b_num_or(b, "mamba_d_conv", 4),
                        .conv_bias = rl_b_bool_or(b, "mamba_conv_bias", true),
                        .dt_bc_norm = rl_b_bool_or(b, "mamba_inner_layernorms", true),

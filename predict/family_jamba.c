@@ -12,15 +12,6 @@
 
 static const char *const types[] = {"jamba", "samba", NULL};
 
-static double num_or_auto(struct rl_build *b, const char *key, double fallback)
-{
-    const json_t *v = json_object_get(b->c->root, key);
-
-    if (json_is_string(v) && strcmp(json_string_value(v), "auto") == 0)
-        return fallback;
-    return rl_b_num_or(b, key, fallback);
-}
-
 /* How many i in [0, layers) have i % period == offset. */
 static double every(struct rl_build *b, const char *period, double period_or,
                     const char *offset, double offset_or, double layers)
@@ -44,7 +35,7 @@ static void jamba_mamba(struct rl_build *b)
     rl_b_mamba1(b, &(struct rl_mamba1){
                        .inner = rl_b_real_or(b, "mamba_expand", 2) * b->hidden,
                        .state = rl_b_num_or(b, "mamba_d_state", 16),
-                       .dt_rank = num_or_auto(b, "mamba_dt_rank", ceil(b->hidden / 16)),
+                       .dt_rank = rl_b_auto(b, "mamba_dt_rank", ceil(b->hidden / 16)),
                        .conv = rl_b_num_or(b, "mamba_d_conv", 4),
                        .conv_bias = rl_b_bool_or(b, "mamba_conv_bias", true),
                        .bias = rl_b_bool_or(b, "mamba_proj_bias", false),

@@ -11,16 +11,6 @@
 
 static const char *const types[] = {"mamba", "falcon_mamba", "mamba2", NULL};
 
-/* A number, or "auto" as Hugging Face spells the default. */
-static double num_or_auto(struct rl_build *b, const char *key, double fallback)
-{
-    const json_t *v = json_object_get(b->c->root, key);
-
-    if (json_is_string(v) && strcmp(json_string_value(v), "auto") == 0)
-        return fallback;
-    return rl_b_num_or(b, key, fallback);
-}
-
 /* intermediate_size wins over expand: Falcon-Mamba writes expand = 16 and does not
  * use it. */
 static void mixer1(struct rl_build *b, bool falcon)
@@ -30,7 +20,7 @@ static void mixer1(struct rl_build *b, bool falcon)
     rl_b_mamba1(b, &(struct rl_mamba1){
                        .inner = rl_b_num_or(b, "intermediate_size", inner),
                        .state = rl_b_num_or(b, "state_size", 16),
-                       .dt_rank = num_or_auto(b, "time_step_rank", ceil(b->hidden / 16)),
+                       .dt_rank = rl_b_auto(b, "time_step_rank", ceil(b->hidden / 16)),
                        .conv = rl_b_num_or(b, "conv_kernel", 4),
                        .conv_bias = rl_b_bool_or(b, "use_conv_bias", true),
                        .bias = rl_b_bool_or(b, "use_bias", false),

@@ -66,17 +66,22 @@ static double attention_layers(struct rl_build *b, double layers)
     return layers <= middle ? 1 : ceil((layers - middle) / step);
 }
 
-static void attention(struct rl_build *b, double dim)
+/* full: layers that see everything (full_attention_idx). */
+static void attention(struct rl_build *b, double dim, double attn, double full)
 {
     double heads = rl_b_num(b, "num_attention_heads");
+    struct rl_attn a = {
+        .heads = heads,
+        .kv_heads = rl_b_num_or(b, "num_key_value_heads", 1),
+        .head_dim = dim,
+        .qk_norm = RL_QK_LN,
+    };
 
-    rl_b_attention(b, &(struct rl_attn){
-                          .heads = heads,
-                          .kv_heads = rl_b_num_or(b, "num_key_value_heads", 1),
-                          .head_dim = dim,
-                          .window = rl_b_num_or(b, "attention_window_size", 2048),
-                          .qk_norm = RL_QK_LN,
-                      });
+    rl_b_layers(b, full);
+    rl_b_attention(b, &a);
+    a.window = rl_b_num_or(b, "attention_window_size", 2048);
+    rl_b_layers(b, attn - full);
+    rl_b_attention(b, &a);
 }
 
 static void layers_of(struct rl_build *b, double layers)
@@ -96,8 +101,7 @@ static void layers_of(struct rl_build *b, double layers)
     rl_b_norm(b, "pre_mixer_norm", b->hidden, RL_RMS);
     rl_b_layers(b, layers - attn);
     mamba(b, &m);
-    rl_b_layers(b, attn);
-    attention(b, dim);
+    attention(b, dim, attn, fmin(fmax(rl_b_list(b, "full_attention_idx"), 0), attn));
     rl_b_layers(b, layers);
     rl_b_norm(b, "post_mixer_norm", b->hidden, RL_RMS);
     rl_b_residual(b);

@@ -11,14 +11,21 @@
 
 static const char *const types[] = {"rwkv6", "rwkv7", "xlstm", NULL};
 
+/* Ranks where the config leaves them out: BlinkDL's rule, a multiple of 32 next to
+ * scale · width^power (RWKV-LM, RWKV-v7 train_temp/src/model.py). */
+static double rank(const struct rl_build *b, double scale, double power)
+{
+    return fmax(32, 32 * rint(scale * pow(b->hidden, power) / 32));
+}
+
 static void read_rwkv7(struct rl_build *b, struct rl_rwkv *m)
 {
-    m->head_dim = rl_b_num_or(b, "head_dim", 64);
+    m->head_dim = rl_b_num2_or(b, "head_dim", "head_size", 64);
     m->inter = rl_b_num_or(b, "intermediate_size", 4 * b->hidden);
-    m->lora_w = rl_b_num_or(b, "decay_low_rank_dim", 64);
-    m->lora_a = rl_b_num_or(b, "a_low_rank_dim", 64);
-    m->lora_v = rl_b_num_or(b, "v_low_rank_dim", 16);
-    m->lora_g = rl_b_num_or(b, "gate_low_rank_dim", 128);
+    m->lora_w = rl_b_num_or(b, "decay_low_rank_dim", rank(b, 1.8, 0.5));
+    m->lora_a = rl_b_num_or(b, "a_low_rank_dim", rank(b, 1.8, 0.5));
+    m->lora_v = rl_b_num_or(b, "v_low_rank_dim", rank(b, 1.3, 0.5));
+    m->lora_g = rl_b_num_or(b, "gate_low_rank_dim", rank(b, 0.6, 0.8));
 }
 
 /* Head size divides the width: the state would not be square otherwise. */
@@ -54,14 +61,17 @@ static void rwkv7_layers(struct rl_build *b, double layers)
     rl_b_norm(b, "final_norm", b->hidden, norm);
 }
 
+/* The hub's configs leave the ranks out: 32 and 64, twice that at width 4096
+ * (RWKV/v6-Finch modeling_rwkv6.py). */
 static void rwkv6_layers(struct rl_build *b, double layers)
 {
-    double dim = rl_b_num_or(b, "head_size", 64);
+    double dim = rl_b_num2_or(b, "head_size", "head_dim", 64);
+    double scale = b->hidden >= 4096 ? 2 : 1;
     struct rl_rwkv m = {
         .head_dim = dim,
-        .inter = rl_b_num_or(b, "intermediate_size", 3.5 * b->hidden),
-        .lora_w = rl_b_num_or(b, "gate_low_rank_dim", 64),
-        .lora_mix = rl_b_num_or(b, "proj_low_rank_dim", 32),
+        .inter = rl_b_num_or(b, "intermediate_size", 32 * floor(3.5 * b->hidden / 32)),
+        .lora_w = rl_b_num_or(b, "gate_low_rank_dim", 64 * scale),
+        .lora_mix = rl_b_num_or(b, "proj_low_rank_dim", 32 * scale),
     };
 
     check_heads(b, "head_size", dim);

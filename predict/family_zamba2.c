@@ -5,7 +5,8 @@
  *
  * What is not shared: a linear H -> H after each use, a low-rank adapter of the
  * MLP, and in the small model adapters of q, k and v (transformers models/zamba2).
- * Parameters are emitted once per set, calls once per use.
+ * Parameters are emitted once per set, calls once per use.  The older of two names
+ * for a field is that of Zyphra's own fork.
  */
 #include "build.h"
 
@@ -70,18 +71,24 @@ static void hybrid_positions(struct rl_build *b, const struct shape *z)
     own_part(b, z);
 }
 
+static bool flag2(struct rl_build *b, const char *key, const char *old, bool fallback)
+{
+    return rl_b_bool_or(b, rl_b_has(b, key) ? key : old, fallback);
+}
+
 static void read_shape(struct rl_build *b, double layers, struct shape *z)
 {
     z->wide = rl_b_num_or(b, "attention_hidden_size", 2 * b->hidden);
     z->heads = rl_b_num(b, "num_attention_heads");
     z->kv_heads = rl_b_num_or(b, "num_key_value_heads", z->heads);
     z->head_dim = rl_b_num_or(b, "attention_head_dim", z->wide / z->heads);
-    z->inter = rl_b_num_or(b, "intermediate_size", 4 * b->hidden);
+    z->inter = rl_b_num2_or(b, "intermediate_size", "ffn_hidden_size", 4 * b->hidden);
     z->sets = rl_b_num_or(b, "num_mem_blocks", 1);
-    z->rank = rl_b_bool_or(b, "use_shared_mlp_adapter", true)
-                  ? rl_b_num_or(b, "adapter_rank", 128)
+    z->rank = flag2(b, "use_shared_mlp_adapter", "use_shared_block_lora", true)
+                  ? rl_b_num2_or(b, "adapter_rank", "lora_rank", 128)
                   : 0;
-    z->attention_adapter = rl_b_bool_or(b, "use_shared_attention_adapter", false);
+    z->attention_adapter =
+        flag2(b, "use_shared_attention_adapter", "use_shared_attention_lora", false);
     z->uses = rl_b_list(b, "hybrid_layer_ids");
     if (rl_b_has(b, "layers_block_type"))
         z->uses = rl_b_count_str(b, "layers_block_type", "hybrid", layers);
@@ -91,16 +98,19 @@ static void read_shape(struct rl_build *b, double layers, struct shape *z)
 
 static void mamba(struct rl_build *b)
 {
-    double inner = rl_b_real_or(b, "mamba_expand", 2) * b->hidden;
-    double heads = rl_b_num_or(b, "n_mamba_heads", 8);
+    const char *expand =
+        rl_b_has(b, "mamba_expand") ? "mamba_expand" : "expansion_factor";
+    double inner = rl_b_real_or(b, expand, 2) * b->hidden;
+    double dim = rl_b_num_or(b, "mamba_headdim", 0);
+    double heads = rl_b_num_or(b, "n_mamba_heads", dim > 0 ? inner / dim : 8);
 
     rl_b_norm(b, "norm", b->hidden, RL_RMS);
     rl_b_mamba2(b, &(struct rl_mamba2){
                        .heads = heads,
-                       .head_dim = rl_b_num_or(b, "mamba_headdim", inner / heads),
-                       .state = rl_b_num_or(b, "mamba_d_state", 64),
+                       .head_dim = dim > 0 ? dim : inner / heads,
+                       .state = rl_b_num2_or(b, "mamba_d_state", "state_size", 64),
                        .groups = rl_b_num_or(b, "mamba_ngroups", 1),
-                       .conv = rl_b_num_or(b, "mamba_d_conv", 4),
+                       .conv = rl_b_num2_or(b, "mamba_d_conv", "conv_dimension", 4),
                        .chunk = rl_b_num_or(b, "chunk_size", 256),
                        .conv_bias = rl_b_bool_or(b, "use_conv_bias", true),
                        .bias = rl_b_bool_or(b, "add_bias_linear", false),
