@@ -126,7 +126,8 @@ static void interval(struct work *w, int without, double *lo, double *mid, doubl
         if (w->fold[i] != without)
             w->sorted[n++] = w->error[i];
     qsort(w->sorted, n, sizeof *w->sorted, ascending);
-    double tail = 0.05 * (double)n / (double)(n + 1);
+    /* the rank that leaves 5 % of a further row outside: split conformal */
+    double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
     *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
     *mid = rl_quantile(w->sorted, n, 0.5);
     *hi = fmax(rl_quantile(w->sorted, n, 1 - tail), 0.005);

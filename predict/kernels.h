@@ -23,4 +23,20 @@ double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
 double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
                                const double *c, double part[RL_NBOUNDS]);
 
+extern const struct rl_coef rl_kern_all_reduce_coef[];
+double rl_kern_all_reduce_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_all_gather_coef[];
+double rl_kern_all_gather_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_reduce_scatter_coef[];
+double rl_kern_reduce_scatter_time(const double *p, const struct rl_machine *m,
+                                   const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_alltoall_coef[];
+double rl_kern_alltoall_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS]);
+
 #endif

@@ -38,6 +38,7 @@ librl_la_SOURCES += \
 	predict/graph.c \
 	predict/graph.h \
 	predict/kern_attention.c \
+	predict/kern_comm.c \
 	predict/kern_decode.c \
 	predict/kern_gemm.c \
 	predict/kern_mla.c \

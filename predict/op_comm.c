@@ -7,6 +7,7 @@
  * Ignores: trees, protocols (LL, LL128, Simple), in-switch reduction: the kernel
  * model's affair.
  */
+#include "kernels.h"
 #include "op_util.h"
 
 /* passes: how often the message goes round the ring. */
@@ -51,6 +52,8 @@ const struct rl_op_type rl_op_all_reduce = {
     .cls = RL_CLS_COMM,
     .param = {COMM_PARAMS},
     .work = all_reduce_work,
+    .coef = rl_kern_all_reduce_coef,
+    .time = rl_kern_all_reduce_time,
     .shape_params = 1U << RL_COMM_BYTES,
     .log_sd = 0.35,
 };
@@ -61,6 +64,8 @@ const struct rl_op_type rl_op_all_gather = {
     .cls = RL_CLS_COMM,
     .param = {COMM_PARAMS},
     .work = pass_work,
+    .coef = rl_kern_all_gather_coef,
+    .time = rl_kern_all_gather_time,
     .shape_params = 1U << RL_COMM_BYTES,
     .log_sd = 0.35,
 };
@@ -71,6 +76,8 @@ const struct rl_op_type rl_op_reduce_scatter = {
     .cls = RL_CLS_COMM,
     .param = {COMM_PARAMS},
     .work = reduce_scatter_work,
+    .coef = rl_kern_reduce_scatter_coef,
+    .time = rl_kern_reduce_scatter_time,
     .shape_params = 1U << RL_COMM_BYTES,
     .log_sd = 0.4,
 };
@@ -81,6 +88,8 @@ const struct rl_op_type rl_op_alltoall = {
     .cls = RL_CLS_COMM,
     .param = {COMM_PARAMS},
     .work = pass_work,
+    .coef = rl_kern_alltoall_coef,
+    .time = rl_kern_alltoall_time,
     .shape_params = 1U << RL_COMM_BYTES,
     .log_sd = 0.4,
 };

@@ -260,7 +260,9 @@ static int fill_core(struct rl_device *d, struct rl_error *err)
 
 static int fill_links(struct rl_device *d, struct rl_error *err)
 {
-    const struct rl_devrow *link = either(d, RL_KEY_LINK_BW, -1);
+    /* the sheet's: kernel entries hold the share of it that NCCL reaches */
+    const struct rl_devrow *sheet = rl_devrows_sheet(d->rows, RL_KEY_LINK_BW, -1);
+    const struct rl_devrow *link = sheet ? sheet : either(d, RL_KEY_LINK_BW, -1);
     const struct rl_devrow *pcie = rl_devrows_measured(d->rows, RL_KEY_PCIE_BW, -1);
     const struct rl_devrow *line = rl_devrows_sheet(d->rows, RL_KEY_PCIE_BW, -1);
     int bad;
