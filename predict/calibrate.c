@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_ROWS = 12, MIN_SHAPES = 3 };
+enum { MIN_ROWS = 12, MIN_SHAPES = 2 };
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
 struct work {

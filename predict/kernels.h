@@ -39,4 +39,44 @@ extern const struct rl_coef rl_kern_alltoall_coef[];
 double rl_kern_alltoall_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS]);
 
+extern const struct rl_coef rl_kern_conv1d_coef[];
+double rl_kern_conv1d_time(const double *p, const struct rl_machine *m, const double *c,
+                           double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_conv1d_update_coef[];
+double rl_kern_conv1d_update_time(const double *p, const struct rl_machine *m,
+                                  const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_gdn_scan_coef[];
+double rl_kern_gdn_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_gdn_update_coef[];
+double rl_kern_gdn_update_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_kda_scan_coef[];
+double rl_kern_kda_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_kda_update_coef[];
+double rl_kern_kda_update_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_ssd_scan_coef[];
+double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_ssd_update_coef[];
+double rl_kern_ssd_update_time(const double *p, const struct rl_machine *m,
+                               const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_selective_scan_coef[];
+double rl_kern_selective_scan_time(const double *p, const struct rl_machine *m,
+                                   const double *c, double part[RL_NBOUNDS]);
+
+extern const struct rl_coef rl_kern_selective_state_update_coef[];
+double rl_kern_selective_state_update_time(const double *p, const struct rl_machine *m,
+                                           const double *c, double part[RL_NBOUNDS]);
+
 #endif

@@ -39,9 +39,13 @@ librl_la_SOURCES += \
 	predict/graph.h \
 	predict/kern_attention.c \
 	predict/kern_comm.c \
+	predict/kern_conv.c \
 	predict/kern_decode.c \
 	predict/kern_gemm.c \
+	predict/kern_memory.h \
 	predict/kern_mla.c \
+	predict/kern_scan.c \
+	predict/kern_update.c \
 	predict/kernels.h \
 	predict/memory.c \
 	predict/memory.h \

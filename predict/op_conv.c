@@ -7,6 +7,7 @@
  * of state read and written.
  * Ignores: bias, a layout copy when the input is token-major.
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double tile = 64.0; /* tokens and channels of one block */
@@ -61,6 +62,8 @@ const struct rl_op_type rl_op_conv1d = {
     .param = {CONV_PARAMS},
     .check = conv_check,
     .work = conv_work,
+    .coef = rl_kern_conv1d_coef,
+    .time = rl_kern_conv1d_time,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
     .log_sd = 1.7,
 };
@@ -72,6 +75,8 @@ const struct rl_op_type rl_op_conv1d_update = {
     .param = {CONV_PARAMS},
     .check = conv_check,
     .work = update_work,
+    .coef = rl_kern_conv1d_update_coef,
+    .time = rl_kern_conv1d_update_time,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
     .log_sd = 0.7,
 };

@@ -11,6 +11,7 @@
  * and written after each token (speculative tokens keep theirs).
  * Ignores: convolution, projections, the triangular solve inside 16 × 16 blocks.
  */
+#include "kernels.h"
 #include "op_delta.h"
 
 static const double chunk = 64.0;  /* tokens */
@@ -101,6 +102,8 @@ const struct rl_op_type rl_op_gdn_scan = {
     .param = {RL_DELTA_PARAMS},
     .check = scan_check,
     .work = rl_delta_scan,
+    .coef = rl_kern_gdn_scan_coef,
+    .time = rl_kern_gdn_scan_time,
     .shape_params = RL_DELTA_SHAPE,
     .log_sd = 0.8,
 };
@@ -113,6 +116,8 @@ const struct rl_op_type rl_op_gdn_update = {
     .param = {RL_DELTA_PARAMS},
     .check = update_check,
     .work = rl_delta_update,
+    .coef = rl_kern_gdn_update_coef,
+    .time = rl_kern_gdn_update_time,
     .shape_params = RL_DELTA_SHAPE,
     .log_sd = 0.7,
 };

@@ -9,6 +9,7 @@
  * channel, half of 16 pairs a token).
  * Ignores: what op_gdn.c ignores.
  */
+#include "kernels.h"
 #include "op_delta.h"
 
 static const double sub = 16.0; /* tokens of a diagonal sub-block */
@@ -56,6 +57,8 @@ const struct rl_op_type rl_op_kda_scan = {
     .param = {RL_DELTA_PARAMS},
     .check = scan_check,
     .work = scan_work,
+    .coef = rl_kern_kda_scan_coef,
+    .time = rl_kern_kda_scan_time,
     .shape_params = RL_DELTA_SHAPE,
     .log_sd = 1,
 };
@@ -68,6 +71,8 @@ const struct rl_op_type rl_op_kda_update = {
     .param = {RL_DELTA_PARAMS},
     .check = update_check,
     .work = update_work,
+    .coef = rl_kern_kda_update_coef,
+    .time = rl_kern_kda_update_time,
     .shape_params = RL_DELTA_SHAPE,
     .log_sd = 0.5,
 };

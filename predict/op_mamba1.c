@@ -10,6 +10,7 @@
  * Ignores: chunk padding, the scan's log-depth additions (about twice these
  * FLOP run), dt_proj (a gemm: that is all dt_rank is for).
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double chunk = 2048.0;     /* tokens one block scans at a time */
@@ -82,6 +83,8 @@ const struct rl_op_type rl_op_selective_scan = {
     .param = {MAMBA1_PARAMS},
     .check = scan_check,
     .work = scan_work,
+    .coef = rl_kern_selective_scan_coef,
+    .time = rl_kern_selective_scan_time,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
     .log_sd = 0.8, /* as gdn_scan */
 };
@@ -94,6 +97,8 @@ const struct rl_op_type rl_op_selective_state_update = {
     .param = {MAMBA1_PARAMS},
     .check = update_check,
     .work = update_work,
+    .coef = rl_kern_selective_state_update_coef,
+    .time = rl_kern_selective_state_update_time,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
     .log_sd = 0.7, /* as gdn_update */
 };

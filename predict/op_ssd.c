@@ -13,6 +13,7 @@
  * every head, Δ and cumulated A) count as L2 bytes.
  * Ignores: padding to whole chunks, projections, convolution, gated norm.
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double p_rows = 4.0; /* rows of head_dim per block of the update */
@@ -118,6 +119,8 @@ const struct rl_op_type rl_op_ssd_scan = {
     .param = {SSD_PARAMS},
     .check = scan_check,
     .work = scan_work,
+    .coef = rl_kern_ssd_scan_coef,
+    .time = rl_kern_ssd_scan_time,
     .shape_params = SSD_SHAPE,
     .log_sd = 1.1,
 };
@@ -130,6 +133,8 @@ const struct rl_op_type rl_op_ssd_update = {
     .param = {SSD_PARAMS},
     .check = update_check,
     .work = update_work,
+    .coef = rl_kern_ssd_update_coef,
+    .time = rl_kern_ssd_update_time,
     .shape_params = SSD_SHAPE,
     .log_sd = 0.7, /* as gdn_update */
 };

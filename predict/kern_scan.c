@@ -1,0 +1,198 @@
+/* Kernel models of the chunked scans: gated delta rule, Kimi delta attention,
+ * Mamba-2's SSD (several Triton kernels, or one kernel that keeps the state in
+ * shared memory) and Mamba-1's selective scan.
+ *
+ * Chunked scans, n = sequences × heads, nc = chunks of a sequence:
+ *   t = fixed + row·min(L, chunk) + (serial^join + body^join)^(1/join) + ragged
+ *   serial = (wave + tau·nc)·waves, waves = (1 + (n/(occ·SMs))^4)^(1/4) where the
+ *            kernels overlap (form 0), ceil(n/SMs) where each CTA keeps its head
+ *            to the end (form 1)
+ *   body   = FLOP of whole chunks at `rate` FLOP per clock and SM, plus bytes:
+ *            activations, states, and `spill` of what passes between kernels
+ *   row    = the triangular solve, one row after another
+ *
+ * `rate` counts clocks, not the tensor peak: these kernels issue small products
+ * with exponentials and masks between them, and reach 3-10 % of any peak.
+ * Mamba-1 has no chunk products; see rl_kern_selective_scan_time.
+ * Ignores: autotuned block sizes that differ from shape to shape.
+ */
+#include "kern_memory.h"
+#include "kernels.h"
+#include "ops.h"
+
+enum {
+    FIXED,
+    ROW,
+    TAU,
+    OCC,
+    WAVE,
+    RATE,
+    L2,
+    DRAM,
+    SPILL,
+    KEEP,
+    EDGE,
+    JOIN,
+    RAGGED,
+    RAGGED_N,
+    FORM
+};
+
+#define SCAN_COEFS(FIX, ROWS, TAUS, RATES)                                                \
+    {"fixed", "us", RL_C_LOG, FIX, 2, 80, 0.3, "launches, prologues, epilogues"},         \
+        {"row", "us", RL_C_LOG, ROWS, 0.001, 2, 0.7, "a token of the first chunk"},       \
+        {"tau", "us", RL_C_LOG, TAUS, 0.1, 30, 0.4, "one step from chunk to chunk"},      \
+        {"occ", "1", RL_C_LOG, 1.5, 0.25, 16, 0.6, "heads an SM steps at once"},          \
+        {"wave", "us", RL_C_LOG, 2, 0.02, 40, 1, "state in and out of one wave"},         \
+        {"rate", "1", RL_C_LOG, RATES, 20, 8000, 0.5, "FLOP per clock and SM"},           \
+        {"l2", "1", RL_C_LOG, 0.8, 0.05, 4, 0.5, "L2 rate reached"},                      \
+        {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},              \
+        {"spill", "1", RL_C_LOG, 1, 0.02, 4, 0.5, "bytes between kernels, of the count"}, \
+        {"keep", "1", RL_C_LOG, 0.8, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
+        {"edge", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},             \
+        {"join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"},    \
+        {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},      \
+        {"raggedn", "us", RL_C_LOG, 0.05, 0.001, 10, 1.5, "the same, per head and SM"},   \
+        {"form", "1", RL_C_CHOICE, 0, 0, 1, 0, "0 many kernels, 1 one CTA per head"},     \
+    {                                                                                     \
+        NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                            \
+    }
+
+const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(16, 0.15, 1.3, 320)};
+const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(20, 0.2, 1.5, 250)};
+const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 230)};
+
+static const double us = 1e-6;
+static const double delta_chunk = 64, vector_chunk = 16; /* tokens */
+
+struct scan {
+    struct rl_work w;
+    double heads;           /* sequences × heads */
+    double len, chunk, pad; /* tokens; pad: a ragged length goes another way */
+    double flop;            /* of whole chunks */
+};
+
+static double waves(const struct scan *s, const struct rl_machine *m, const double *c)
+{
+    double per_sm = s->heads / m->sm;
+    if (c[FORM] > 0.5)
+        return ceil(per_sm - 1e-9);
+    return pow(1 + pow(per_sm / c[OCC], 4), 0.25);
+}
+
+static double scan_seconds(const struct scan *s, const struct rl_machine *m,
+                           const double *c, double part[RL_NBOUNDS])
+{
+    double chunks = ceil(s->len / s->chunk);
+    double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk)) * us;
+    double serial = (c[WAVE] + c[TAU] * chunks) * us * waves(s, m, c);
+    double core = s->flop / (c[RATE] * m->sm * m->clock_hz);
+    double outer = s->w.act_bytes + s->w.cache_bytes + s->w.weight_bytes;
+    double bytes = outer + c[SPILL] * s->w.l2_bytes;
+    double miss = rl_kern_miss_excess(m, bytes, c[KEEP], c[EDGE]);
+    double memory = bytes / (c[L2] * m->l2_bw) + bytes * miss / (c[DRAM] * m->dram_peak);
+
+    if (m->warm <= 0) /* what comes in from other layers' kernels or leaves */
+        memory = fmax(memory, s->w.cache_bytes / (c[DRAM] * m->dram_peak));
+    if (fmod(s->len, s->pad) > 0)
+        fixed += (c[RAGGED] + c[RAGGED_N] * s->heads / m->sm) * us;
+    if (part) {
+        part[RL_B_LAUNCH] = fixed;
+        part[RL_B_SERIAL] = serial;
+        part[RL_B_COMPUTE] = core;
+        part[RL_B_MEMORY] = memory;
+    }
+    return fixed + rl_kern_join(serial, core + memory, c[JOIN]);
+}
+
+static double padded(double len, double chunk)
+{
+    return ceil(len / chunk) * chunk;
+}
+
+static double delta_seconds(const struct rl_op_type *op, const double *p,
+                            const struct rl_machine *m, const double *c,
+                            double part[RL_NBOUNDS])
+{
+    double dk = p[RL_GDN_K_DIM], dv = p[RL_GDN_V_DIM];
+    struct scan s = {.heads = p[RL_GDN_BATCH] * p[RL_GDN_V_HEADS],
+                     .len = p[RL_GDN_SEQ_LEN],
+                     .chunk = delta_chunk,
+                     .pad = vector_chunk};
+    op->work(p, &s.w);
+    s.flop = s.heads * padded(s.len, delta_chunk) *
+             (6 * dk * dv + 2 * delta_chunk * (2.625 * dk + 2 * dv));
+    return scan_seconds(&s, m, c, part);
+}
+
+double rl_kern_gdn_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS])
+{
+    return delta_seconds(&rl_op_gdn_scan, p, m, c, part);
+}
+
+double rl_kern_kda_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS])
+{
+    return delta_seconds(&rl_op_kda_scan, p, m, c, part);
+}
+
+double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const double *c,
+                             double part[RL_NBOUNDS])
+{
+    double hd = p[RL_SSD_HEAD_DIM], n = p[RL_SSD_STATE], q = p[RL_SSD_CHUNK];
+    struct scan s = {.heads = p[RL_SSD_BATCH] * p[RL_SSD_HEADS],
+                     .len = p[RL_SSD_SEQ_LEN],
+                     .chunk = q,
+                     .pad = q};
+    rl_op_ssd_scan.work(p, &s.w);
+    double tokens = p[RL_SSD_BATCH] * padded(s.len, q);
+    s.flop = tokens * (p[RL_SSD_HEADS] * hd * (4 * n + q) + 2 * p[RL_SSD_GROUPS] * n * q);
+    return scan_seconds(&s, m, c, part);
+}
+
+enum { S_FIXED, S_RATE, S_L2, S_DRAM, S_BLOCKS, S_JOIN };
+
+const struct rl_coef rl_kern_selective_scan_coef[] = {
+    {"fixed", "us", RL_C_LOG, 4, 1, 30, 0.4, "launch, prologue, epilogue"},
+    {"rate", "1", RL_C_LOG, 11, 1, 16, 0.4, "states of a token per clock and SM"},
+    {"l2", "1", RL_C_LOG, 0.7, 0.1, 4, 0.5, "L2 rate reached by B and C"},
+    {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},
+    {"blocks", "1", RL_C_LOG, 3, 1, 8, 0.3, "blocks of one SM"},
+    {"join", "1", RL_C_LOG, 2, 1, 8, 0.4, "1: limits add; 8: they overlap"},
+    {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
+};
+
+/* selective_scan_fwd: a block per sequence and channel; up to 2048 tokens at a
+ * time, the lanes of a broken chunk run idle.  Per token, channel and state one
+ * exp (16 per clock and SM) and about ten instructions (128 per clock and SM). */
+static double idle_lanes(double len)
+{
+    static const double sizes[] = {128, 256, 512, 1024};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (len <= sizes[i])
+            return sizes[i];
+    return ceil(len / 2048) * 2048;
+}
+
+double rl_kern_selective_scan_time(const double *p, const struct rl_machine *m,
+                                   const double *c, double part[RL_NBOUNDS])
+{
+    struct rl_work w = {0};
+    rl_op_selective_scan.work(p, &w);
+    double blocks = p[RL_SS_BATCH] * p[RL_SS_CHANNELS], slots = c[S_BLOCKS] * m->sm;
+    double full = ceil(blocks / slots) * slots / blocks; /* last wave's idle SMs */
+    double states = blocks * idle_lanes(p[RL_SS_SEQ_LEN]) * (p[RL_SS_STATE] + 3);
+    double core = states * full / (c[S_RATE] * m->sm * m->clock_hz);
+    double l2 = w.l2_bytes / (c[S_L2] * m->l2_bw);
+    double dram =
+        (w.act_bytes + w.cache_bytes + w.weight_bytes) / (c[S_DRAM] * m->dram_peak);
+    double fixed = c[S_FIXED] * us;
+
+    if (part) {
+        part[RL_B_LAUNCH] = fixed;
+        part[RL_B_COMPUTE] = core;
+        part[RL_B_MEMORY] = fmax(dram, l2);
+    }
+    return fixed + rl_kern_join(rl_kern_join(core, l2, c[S_JOIN]), dram, c[S_JOIN]);
+}
