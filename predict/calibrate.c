@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_ROWS = 12, MIN_SHAPES = 2 };
+enum { MIN_ROWS = 12, MIN_SHAPES = 2, FEW_SHAPES = 6 };
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
 struct work {
@@ -27,6 +27,7 @@ struct work {
     int *fold;                      /* [n] */
     double *error;                  /* [n] log(measured / predicted), held out */
     double *sorted;                 /* [n] scratch */
+    bool few_shapes;
 };
 
 static const struct rl_sample *row(const struct work *w, size_t i)
@@ -118,7 +119,8 @@ static int hold_out(struct work *w, int fold, struct rl_calibration *c,
 }
 
 /* Quantiles of the held-out errors of all folds but one (-1: of all), pushed
- * outward by what a sample of this size misses of the tails. */
+ * outward by what a sample of this size misses of the tails.  Of a few shapes
+ * each errs to one side: the sign seen so far says nothing of the next. */
 static void interval(struct work *w, int without, double *lo, double *mid, double *hi)
 {
     size_t n = 0;
@@ -126,10 +128,23 @@ static void interval(struct work *w, int without, double *lo, double *mid, doubl
         if (w->fold[i] != without)
             w->sorted[n++] = w->error[i];
     qsort(w->sorted, n, sizeof *w->sorted, ascending);
+<<<<<<< HEAD
     /* the rank that leaves 5 % of a further row outside: split conformal */
     double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
-    *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
+=======
     *mid = rl_quantile(w->sorted, n, 0.5);
+    if (w->few_shapes) {
+        for (size_t i = 0; i < n; i++)
+            w->sorted[i] = fabs(w->sorted[i]);
+        qsort(w->sorted, n, sizeof *w->sorted, ascending);
+        *hi = fmax(rl_quantile(w->sorted, n, 0.9 * (double)(n + 2) / (double)(n + 1)),
+                   0.005);
+        *lo = -*hi;
+        return;
+    }
+    double tail = 0.05 * (double)n / (double)(n + 1);
+>>>>>>> a614f54 (Scans, state updates, convolutions: kernel entries; intervals from few shapes are symmetric)
+    *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
     *hi = fmax(rl_quantile(w->sorted, n, 1 - tail), 0.005);
 }
 
@@ -176,6 +191,7 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
         c->refused = "too few rows or shapes to fit and check a kernel";
         return 0;
     }
+    w->few_shapes = c->shapes < FEW_SHAPES;
     int folds = c->shapes < (size_t)w->o->folds ? (int)c->shapes : w->o->folds;
     for (int k = 0; k < folds; k++)
         if (hold_out(w, k, c, err))

@@ -119,9 +119,13 @@ static double distance(const struct rl_kernel *k, const struct rl_device *d,
                        enum rl_dtype kv)
 {
     double dist = runtime_distance(k, runtime) + dtype_distance(k, dt, kv);
-    if (impl && strcmp(impl, k->impl))
+    bool other = impl && strcmp(impl, k->impl), here = !strcmp(k->device, d->id);
+    if (other)
         dist += D_IMPL;
-    if (strcmp(k->device, d->id)) {
+    /* one kernel or eight: what a step costs here says nothing of it there */
+    if (other && !here && k->op->cls == RL_CLS_SCAN)
+        return INFINITY;
+    if (!here) {
         int cc = d->compute_capability ? capability(d->compute_capability) : 0;
         dist += D_DEVICE + D_ARCH * arch_distance(capability(k->arch), cc);
     }

@@ -53,7 +53,8 @@ enum {
         {"join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"},    \
         {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},      \
         {"raggedn", "us", RL_C_LOG, 0.05, 0.001, 10, 1.5, "the same, per head and SM"},   \
-        {"form", "1", RL_C_CHOICE, 0, 0, 1, 0, "0 many kernels, 1 one CTA per head"},     \
+        {"form", "1", RL_C_CHOICE, 0,                                                     \
+         0,      2,   0,           "waves 0 overlap, 1 whole, 2 whole and core"},         \
     {                                                                                     \
         NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                            \
     }
@@ -86,23 +87,23 @@ static double scan_seconds(const struct scan *s, const struct rl_machine *m,
     double chunks = ceil(s->len / s->chunk);
     double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk)) * us;
     double serial = (c[WAVE] + c[TAU] * chunks) * us * waves(s, m, c);
-    double core = s->flop / (c[RATE] * m->sm * m->clock_hz);
-    double outer = s->w.act_bytes + s->w.cache_bytes + s->w.weight_bytes;
-    double bytes = outer + c[SPILL] * s->w.l2_bytes;
-    double miss = rl_kern_miss_excess(m, bytes, c[KEEP], c[EDGE]);
-    double memory = bytes / (c[L2] * m->l2_bw) + bytes * miss / (c[DRAM] * m->dram_peak);
+    double core = c[FORM] == 1 ? 0 : s->flop / (c[RATE] * m->sm * m->clock_hz);
+    double between = s->w.act_bytes + s->w.weight_bytes + c[SPILL] * s->w.l2_bytes;
+    double miss = rl_kern_miss_excess(m, between + s->w.cache_bytes, c[KEEP], c[EDGE]);
+    double per_byte = 1 / (c[L2] * m->l2_bw) + miss / (c[DRAM] * m->dram_peak);
+    double memory = between * per_byte, state = s->w.cache_bytes * per_byte;
 
-    if (m->warm <= 0) /* what comes in from other layers' kernels or leaves */
-        memory = fmax(memory, s->w.cache_bytes / (c[DRAM] * m->dram_peak));
+    if (m->warm <= 0) /* a model's other layers have pushed the states out */
+        state = fmax(state, s->w.cache_bytes / (c[DRAM] * m->dram_peak));
     if (fmod(s->len, s->pad) > 0)
         fixed += (c[RAGGED] + c[RAGGED_N] * s->heads / m->sm) * us;
     if (part) {
         part[RL_B_LAUNCH] = fixed;
         part[RL_B_SERIAL] = serial;
         part[RL_B_COMPUTE] = core;
-        part[RL_B_MEMORY] = memory;
+        part[RL_B_MEMORY] = memory + state;
     }
-    return fixed + rl_kern_join(serial, core + memory, c[JOIN]);
+    return fixed + state + rl_kern_join(serial, core + memory, c[JOIN]);
 }
 
 static double padded(double len, double chunk)
