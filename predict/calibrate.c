@@ -128,22 +128,18 @@ static void interval(struct work *w, int without, double *lo, double *mid, doubl
         if (w->fold[i] != without)
             w->sorted[n++] = w->error[i];
     qsort(w->sorted, n, sizeof *w->sorted, ascending);
-<<<<<<< HEAD
-    /* the rank that leaves 5 % of a further row outside: split conformal */
-    double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
-=======
     *mid = rl_quantile(w->sorted, n, 0.5);
     if (w->few_shapes) {
         for (size_t i = 0; i < n; i++)
             w->sorted[i] = fabs(w->sorted[i]);
         qsort(w->sorted, n, sizeof *w->sorted, ascending);
-        *hi = fmax(rl_quantile(w->sorted, n, 0.9 * (double)(n + 2) / (double)(n + 1)),
-                   0.005);
+        *hi = rl_quantile(w->sorted, n, 0.9 * (double)(n + 2) / (double)(n + 1));
+        *hi = fmax(*hi, 0.005);
         *lo = -*hi;
         return;
     }
-    double tail = 0.05 * (double)n / (double)(n + 1);
->>>>>>> a614f54 (Scans, state updates, convolutions: kernel entries; intervals from few shapes are symmetric)
+    /* the rank that leaves 5 % of a further row outside: split conformal */
+    double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
     *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
     *hi = fmax(rl_quantile(w->sorted, n, 1 - tail), 0.005);
 }
