@@ -32,3 +32,53 @@ rooflint_bench_host_SOURCES = \
 	microbench/host/scan.c \
 	microbench/host/simd.h \
 	microbench/host/team.c
+
+### The GPU part: not built by `make`, since twelve architectures take minutes.
+# make cuda CUDA_ARCHS=90 builds for one.
+
+CUDA_ARCHS =
+NVCCFLAGS = -O3 -std=c++17 -Xcompiler=-Wall -D_GNU_SOURCE
+cuda_sources = \
+	microbench/cuda/attention.cu \
+	microbench/cuda/copy.cu \
+	microbench/cuda/elementwise.cu \
+	microbench/cuda/env.cu \
+	microbench/cuda/gemm.cu \
+	microbench/cuda/gemv.cu \
+	microbench/cuda/launch.cu \
+	microbench/cuda/main.cu \
+	microbench/cuda/memory.cu \
+	microbench/cuda/nvml.cu \
+	microbench/cuda/power.cu \
+	microbench/cuda/rates.cu \
+	microbench/cuda/scan.cu \
+	microbench/cuda/ssd.cu
+cuda_objects = $(cuda_sources:.cu=.o)
+
+EXTRA_DIST += $(cuda_sources) microbench/cuda/gpu.h build-aux/cuda-archs
+CLEANFILES += $(cuda_objects) rooflint-bench-cuda
+
+SUFFIXES = .cu
+.cu.o:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(NVCC) $(NVCCFLAGS) -I$(srcdir)/src \
+	    `$(srcdir)/build-aux/cuda-archs $(NVCC) "$(CUDA_ARCHS)"` -c -o $@ $<
+
+$(cuda_objects): microbench/cuda/gpu.h microbench/harness.h
+
+rooflint-bench-cuda: $(cuda_objects) libmb.la
+	$(AM_V_GEN)$(NVCC) -o $@ $(cuda_objects) .libs/libmb.a \
+	    $(CSV_LIBS) -lpthread -ldl -lm
+
+# A program built here must say so, in words, on a machine without a GPU.
+cuda: rooflint-bench-cuda
+	@./rooflint-bench-cuda --list >/dev/null
+	@./rooflint-bench-cuda --dry-run --quick >/dev/null && \
+	    echo "rooflint-bench-cuda is built; rooflint bench --device cuda:0 runs it"
+
+install-exec-hook:
+	@if test -x rooflint-bench-cuda; then \
+	    $(MKDIR_P) "$(DESTDIR)$(pkglibexecdir)" && \
+	    $(INSTALL_PROGRAM) rooflint-bench-cuda "$(DESTDIR)$(pkglibexecdir)"; fi
+uninstall-hook:
+	@rm -f "$(DESTDIR)$(pkglibexecdir)/rooflint-bench-cuda"

@@ -45,7 +45,7 @@ struct run {
     struct mb_rows rows;
     const char *out;
     double start;
-    int failed;
+    int failed, left_out;
     size_t steps_done, steps, written;
 };
 
@@ -155,7 +155,7 @@ static int plan_item(struct run *r, const struct mb_item *it, struct rl_error *e
             return 0;
         if (made < 0)
             continue;
-        if (r->o.depth == DEPTH_QUICK && !quick)
+        if (r->o.depth == DEPTH_QUICK && !(quick && it->quick))
             continue;
         struct job *grown = rl_grow(r->job, &r->cap, r->njobs + 1, sizeof *r->job, err);
         if (!grown)
@@ -235,8 +235,12 @@ static void measure(struct run *r, struct job *j)
     r->steps_done++;
     if (!mb_sample_pass(r->be, r->env, j->item, &j->c, &r->budget, &j->s, &err))
         return;
-    r->failed++;
     j->bad = true;
+    if (err.code == RL_ECONFLICT) { /* not on this device or library version */
+        r->left_out++;
+        return;
+    }
+    r->failed++;
     rl_fail(&told, err.code, j->c.item, 0, "%s %s: %s", j->c.dtype, j->c.size, err.text);
     complain(r, &told);
 }
@@ -324,6 +328,9 @@ static void report(const struct run *r)
         fprintf(stderr, "\r\033[K");
     fprintf(stderr, "%s: %zu rows in %.0f s%s\n", r->be->program, r->written,
             mb_now() - r->start, mb_stopped() ? ", stopped: --resume goes on" : "");
+    if (r->left_out)
+        fprintf(stderr, "%s: %d cases do not run on this device or library\n",
+                r->be->program, r->left_out);
     if (noisy)
         fprintf(stderr,
                 "%s: other processes used more than 0.15 CPU during %d of %zu cases "

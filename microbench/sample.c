@@ -88,13 +88,14 @@ static int collect(const struct mb_backend *be, struct mb_env *e,
         if (t < 0 || push(s, t / (double)reps, err))
             return -1;
         int n = s->n - from;
-        if (be->telemetry && n == b->min_n)
-            be->telemetry(e, &s->clock_hz, &s->power_w);
         if (mb_now() - start > b->pass_s && n >= 3)
             break;
         if (n >= b->min_n && n % 5 == 0 && half_width(s, from) <= b->rel)
             break;
     }
+    /* right after the last sample, while the device is still warm from it */
+    if (be->telemetry)
+        be->telemetry(e, &s->clock_hz, &s->power_w);
     return 0;
 }
 
