@@ -71,6 +71,8 @@ librl_la_SOURCES += \
 	predict/predict.c \
 	predict/runs.c \
 	predict/runs.h \
+	predict/tune.c \
+	predict/tune.h \
 	predict/sample.c \
 	predict/sample.h \
 	predict/schedule.c \

@@ -231,6 +231,11 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     m->activations = p.activations;
     m->logits = p.logits;
     m->workspace = pl->mem.workspace;
+    /* whole bytes, so that the printed parts add up to the printed total */
+    double *part[] = {&m->weights,     &m->kv_cache, &m->state,
+                      &m->activations, &m->logits,   &m->workspace};
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++)
+        *part[k] = rint(*part[k]);
     m->total =
         m->weights + m->kv_cache + m->state + m->activations + m->logits + m->workspace;
     m->capacity = pl->device->mem_bytes * pl->setup.devices;

@@ -231,6 +231,37 @@ static void call_dtypes(const struct rl_bound_node *b, enum rl_dtype *dt,
     *kv = k >= 0 ? (enum rl_dtype)(int)b->p[k] : RL_DT_NONE;
 }
 
+/* Rows coef.<op>.<name>[@<device>|@sm<cc>] of the runtime: coefficients that
+ * whole runs on a device told, where no rows of the operator were measured. */
+static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int row,
+                      struct rl_choice *c)
+{
+    const char *key = pl->runtime->key[row] + 5, *at = strchr(key, '@');
+    size_t n = strlen(op->name);
+    char sm[16];
+
+    snprintf(sm, sizeof sm, "sm%d", pl->machine.cc);
+    if (strncmp(key, op->name, n) || key[n] != '.')
+        return;
+    if (at && strcmp(at + 1, pl->device->id) && strcmp(at + 1, sm))
+        return;
+    key += n + 1;
+    size_t len = at ? (size_t)(at - key) : strlen(key);
+    for (int i = 0; op->coef[i].name; i++)
+        if (strlen(op->coef[i].name) == len && !strncmp(op->coef[i].name, key, len))
+            c->coef[i] = atof(pl->runtime->value[row]);
+}
+
+static void choose(struct rl_plan *pl, const struct rl_kernel_db *db,
+                   const struct rl_op_type *op, enum rl_dtype dt, enum rl_dtype kv,
+                   struct rl_choice *c)
+{
+    rl_choose(db, pl->device, pl->runtime, op, NULL, dt, kv, c);
+    for (int i = 0; op->coef && i < pl->runtime->nrows; i++)
+        if (!strncmp(pl->runtime->key[i], "coef.", 5))
+            apply_row(pl, op, i, c);
+}
+
 /* Stacks without a flash kernel keep the scores in memory: always, or from the
  * length at which they build a dense mask. */
 static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
@@ -250,7 +281,7 @@ static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
     b->alt = &rl_op_attention_scores;
     b->alt_from = from;
     b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
-    rl_choose(db, pl->device, pl->runtime, b->alt, NULL, dt, kv, &b->alt_choice);
+    choose(pl, db, b->alt, dt, kv, &b->alt_choice);
 }
 
 /* DynamicCache: torch.cat writes the whole cache anew at every decode step. */
@@ -282,7 +313,7 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
         return -1;
     bind_stack(pl, b);
     call_dtypes(b, &dt, &kv);
-    rl_choose(db, pl->device, pl->runtime, n->op, NULL, dt, kv, &b->choice);
+    choose(pl, db, n->op, dt, kv, &b->choice);
     bind_alternative(pl, db, b, dt, kv);
     bind_cache_growth(pl, b);
     b->group = group_of(pl, pl->nnodes);

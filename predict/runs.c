@@ -31,6 +31,11 @@ struct rl_runs {
     struct rl_kernel_db *db;
     struct entry *entry;
     size_t n, cap;
+    struct {
+        char key[80];
+        double value;
+    } set[8];
+    int nset;
 };
 
 struct rl_runs *rl_runs_new(const char *data, struct rl_error *err)
@@ -116,6 +121,9 @@ static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *
         e->model = rl_model_load(r->data, row->model, &err);
     if (e->model)
         e->runtime = rl_runtime_load(r->data, row->runtime, e->device, &err);
+    for (int i = 0; e->runtime && i < r->nset; i++)
+        if (rl_runtime_set(e->runtime, r->set[i].key, r->set[i].value, &err))
+            return;
     if (e->runtime)
         e->plan = rl_plan_bind(r->db, e->device, e->model, e->runtime, &s, &err);
     if (!e->plan)
@@ -144,6 +152,22 @@ static struct entry *find_entry(struct rl_runs *r, const struct rl_run *row)
     memcpy(e->key, key, sizeof key);
     open_entry(r, e, row);
     return e;
+}
+
+int rl_runs_set(struct rl_runs *r, const char *key, double value, struct rl_error *err)
+{
+    int i = 0;
+    while (i < r->nset && strcmp(r->set[i].key, key))
+        i++;
+    if (i == (int)(sizeof r->set / sizeof *r->set) || strlen(key) >= sizeof r->set[0].key)
+        return rl_fail(err, RL_EVALUE, key, 0, "too many keys, or one too long");
+    if (i == r->nset)
+        strcpy(r->set[r->nset++].key, key);
+    r->set[i].value = value;
+    for (size_t k = 0; k < r->n; k++)
+        entry_clear(&r->entry[k]);
+    r->n = 0;
+    return 0;
 }
 
 static void exact(struct rl_interval *out, double v, double rel)

@@ -1,8 +1,10 @@
 /* `rooflint calibrate`: measured operators to kernel entries. */
 #include "command.h"
 #include "err.h"
+#include "judged.h"
 #include "kernel_out.h"
 #include "measured.h"
+#include "tune.h"
 #include "units.h"
 
 #include <math.h>
@@ -24,6 +26,10 @@ static const struct rl_option options[] = {
     {"starts", 0, "N", "3", "starting points of each fit", NULL},
     {"coefs", 'c', NULL, NULL, "print the coefficients too", NULL},
     {"worst", 0, "N", "0", "print the N left-out rows with the largest errors", NULL},
+    {"tune", 0, "KEY=START,…", NULL,
+     "runs: fit these numbers of the runtime files to whole runs, print them", NULL},
+    {"model", 0, "TEXT", NULL, "runs: only models that begin so", "model"},
+    {"metric", 0, "TEXT", NULL, "runs: only metrics that begin so", NULL},
     {"source", 0, "TEXT", "rooflint calibrate", "what to note as the source", NULL},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
@@ -252,12 +258,60 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
     return rc;
 }
 
+/* "key=start,key=start" into t; the text is cut up. */
+static int parse_keys(char *text, struct rl_tuned *t, struct rl_error *err)
+{
+    char *save = NULL;
+    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+        char *eq = strchr(p, '=');
+        if (!eq || t->n == RL_MAXTUNE || rl_parse_number(eq + 1, &t->value[t->n]) ||
+            !(t->value[t->n] > 0))
+            return rl_fail(err, RL_EVALUE, "--tune", 0,
+                           "expected up to %d KEY=START with START above 0, got '%s'",
+                           RL_MAXTUNE, p);
+        *eq = 0;
+        t->key[t->n++] = p;
+    }
+    return t->n ? 0 : rl_fail(err, RL_EVALUE, "--tune", 0, "no keys");
+}
+
+/* Numbers of the runtime files fitted to whole runs, printed as their rows. */
+static int tune_runs(const struct rl_args *a, const char *keys, struct rl_error *err)
+{
+    const struct rl_command *me = &rl_cmd_calibrate;
+    struct rl_runs_filter f = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
+                               rl_arg(me, a, "model"), rl_arg(me, a, "metric")};
+    struct rl_tuned t = {.n = 0};
+    struct rl_run *row = NULL;
+    size_t n = 0;
+    void *keep = NULL;
+    char *text = rl_strdup(keys, err);
+    struct rl_runs *runs = text ? rl_runs_new(a->data, err) : NULL;
+
+    int rc = runs && !parse_keys(text, &t, err) &&
+                     !rl_runs_read(a->operand, a->noperands, &f, &row, &n, &keep, err)
+                 ? rl_tune(runs, row, n, &t, err)
+                 : -1;
+    for (int i = 0; !rc && i < t.n; i++)
+        printf("%s,%.4g\n", t.key[i], t.value[i]);
+    if (!rc)
+        printf("# %.0f rows, rms of the log residual %.4f\n", t.rows, t.sd);
+    free(row);
+    rl_runs_drop(keep);
+    rl_runs_free(runs);
+    free(text);
+    return rc;
+}
+
 static int run(const struct rl_args *a)
 {
+    const char *tune = rl_arg(&rl_cmd_calibrate, a, "tune");
     struct rl_error err = {0};
     struct rl_measured m = {0};
     if (a->noperands < 1)
         return rl_usage_error(&rl_cmd_calibrate, "expected a FILE of measured operators");
+    if (tune)
+        return tune_runs(a, tune, &err) ? rl_die(&err) : RL_EXIT_OK;
     if (!rl_arg(&rl_cmd_calibrate, a, "out") &&
         !rl_arg(&rl_cmd_calibrate, a, "dry-run") && !rl_arg(&rl_cmd_calibrate, a, "few"))
         return rl_usage_error(&rl_cmd_calibrate, "expected --out DIR or --dry-run");

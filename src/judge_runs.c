@@ -156,53 +156,73 @@ static int judge_row(struct rl_runs *runs, const struct rl_run *r, bool rows,
     return 0;
 }
 
-static int judge_table(struct rl_runs *runs, const struct rl_table *t,
-                       const struct rl_runs_filter *f, bool rows, struct rl_judged *j,
-                       struct rl_error *err)
+/* Rows of the tables that the filter lets through. */
+static int collect(struct tables *ts, const struct rl_runs_filter *f, struct rl_run **out,
+                   size_t *n, struct rl_error *err)
 {
-    int col[NCOLS];
-    struct rl_run r;
-
-    for (int i = 0; i < NCOLS; i++)
-        if (rl_table_need(t, column[i], &col[i], err))
-            return -1;
-    for (int i = 0; i < t->nrows; i++) {
-        if (read_row(t, i, col, &r, err))
-            return -1;
-        if (starts(r.device, f->device) && starts(r.runtime, f->runtime) &&
-            starts(r.model, f->model) && starts(r.metric, f->metric) &&
-            judge_row(runs, &r, rows, j, err))
-            return -1;
+    size_t total = 1;
+    for (int k = 0; k < ts->n; k++)
+        total += (size_t)ts->t[k]->nrows;
+    struct rl_run *row = rl_alloc(total, sizeof *row, err);
+    *n = 0;
+    *out = row;
+    for (int k = 0; row && k < ts->n; k++) {
+        const struct rl_table *t = ts->t[k];
+        int col[NCOLS];
+        for (int i = 0; i < NCOLS; i++)
+            if (rl_table_need(t, column[i], &col[i], err))
+                return -1;
+        for (int i = 0; i < t->nrows; i++) {
+            struct rl_run *r = &row[*n];
+            if (read_row(t, i, col, r, err))
+                return -1;
+            *n += starts(r->device, f->device) && starts(r->runtime, f->runtime) &&
+                  starts(r->model, f->model) && starts(r->metric, f->metric);
+        }
     }
-    return 0;
+    return row ? 0 : -1;
+}
+
+int rl_runs_read(const char *const *path, int npaths, const struct rl_runs_filter *filter,
+                 struct rl_run **row, size_t *n, void **keep, struct rl_error *err)
+{
+    struct tables *ts = rl_alloc(1, sizeof *ts, err);
+
+    *row = NULL;
+    *n = 0;
+    *keep = ts;
+    if (!ts || !(ts->t = rl_alloc((size_t)npaths, sizeof *ts->t, err)))
+        return -1;
+    for (; ts->n < npaths; ts->n++)
+        if (!(ts->t[ts->n] = rl_table_read(path[ts->n], err)))
+            return -1;
+    return collect(ts, filter, row, n, err);
+}
+
+void rl_runs_drop(void *keep)
+{
+    drop_tables(keep);
 }
 
 int rl_judge_runs(const char *const *path, int npaths,
                   const struct rl_runs_filter *filter, const char *data, bool rows,
                   struct rl_judged *j, struct rl_error *err)
 {
-    struct tables *ts = rl_alloc(1, sizeof *ts, err);
-    struct rl_runs *runs = ts ? rl_runs_new(data, err) : NULL;
-    size_t total = 0;
-    int rc = -1;
+    struct rl_runs *runs = rl_runs_new(data, err);
+    struct rl_run *row = NULL;
+    size_t n;
 
-    j->keep = ts;
     j->drop = drop_tables;
-    if (runs && (ts->t = rl_alloc((size_t)npaths, sizeof *ts->t, err))) {
-        for (; ts->n < npaths; ts->n++) {
-            ts->t[ts->n] = rl_table_read(path[ts->n], err);
-            if (!ts->t[ts->n])
-                break;
-            total += (size_t)ts->t[ts->n]->nrows;
-        }
-        rc = ts->n == npaths ? rl_judged_alloc(j, total, err) : -1;
-        j->n = 0;
-        if (!rc && rows)
-            printf("device,model,weights_dtype,runtime,batch,prompt_tokens,context_depth,"
-                   "output_tokens,metric,measured,predicted,lo,hi,error\n");
-        for (int i = 0; !rc && i < npaths; i++)
-            rc = judge_table(runs, ts->t[i], filter, rows, j, err);
-    }
+    int rc = runs ? rl_runs_read(path, npaths, filter, &row, &n, &j->keep, err) : -1;
+    if (!rc)
+        rc = rl_judged_alloc(j, n + 1, err);
+    j->n = 0;
+    if (!rc && rows)
+        printf("device,model,weights_dtype,runtime,batch,prompt_tokens,context_depth,"
+               "output_tokens,metric,measured,predicted,lo,hi,error\n");
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = judge_row(runs, &row[i], rows, j, err);
+    free(row);
     rl_runs_free(runs);
     return rc;
 }

@@ -25,6 +25,12 @@ struct rl_runs_filter {
     const char *device, *runtime, *model, *metric;
 };
 bool rl_is_runs_file(const char *path);
+struct rl_run;
+/* Rows of runs files; their text lies in *keep, both to be released (also after
+ * a failure) with free() and rl_runs_drop(). */
+int rl_runs_read(const char *const *path, int npaths, const struct rl_runs_filter *filter,
+                 struct rl_run **row, size_t *n, void **keep, struct rl_error *err);
+void rl_runs_drop(void *keep);
 /* rows: print each row's figures as CSV on stdout. */
 int rl_judge_runs(const char *const *path, int npaths,
                   const struct rl_runs_filter *filter, const char *data, bool rows,

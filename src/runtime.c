@@ -11,12 +11,12 @@
 
 /* Keys, or their first part: "launches." stands for launches.<glue>[.<phase>]. */
 static const char *const known[] = {
-    "alloc.",    "bytes.",   "chunk",   "conv_columns", "cpu",         "default_dtype",
-    "energy.",   "fused.",   "graph",   "host.",        "impl.",       "kv.",
-    "launches.", "logits",   "logits.", "mask.",        "mem.",        "model",
-    "name",      "overlap",  "page.",   "spread.",      "state_dtype", "step.",
-    "vendor",    "weights.", "cc_min",  "act.",         "speed.",      "split.",
-    "attn.",     "dequant.", "repack",  "fallback.",    NULL,
+    "alloc.",        "bytes.",    "chunk",    "coef.",   "conv_columns", "cpu",
+    "default_dtype", "energy.",   "fused.",   "graph",   "host.",        "impl.",
+    "kv.",           "launches.", "logits",   "logits.", "mask.",        "mem.",
+    "model",         "name",      "overlap",  "page.",   "spread.",      "state_dtype",
+    "step.",         "vendor",    "weights.", "cc_min",  "act.",         "speed.",
+    "split.",        "attn.",     "dequant.", "repack",  "fallback.",    NULL,
 };
 
 static bool key_known(const char *key)
@@ -179,6 +179,40 @@ const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
         if (!strcmp(r->key[i], key))
             return r->value[i];
     return fallback;
+}
+
+int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
+                   struct rl_error *err)
+{
+    char text[40];
+    int i = 0;
+
+    snprintf(text, sizeof text, "%.9g", value);
+    while (i < r->nrows && strcmp(r->key[i], key))
+        i++;
+    char *copy = rl_strdup(text, err);
+    if (!copy)
+        return -1;
+    if (i < r->nrows) {
+        free(r->value[i]);
+        r->value[i] = copy;
+        return 0;
+    }
+    size_t n = (size_t)r->nrows, cap = n;
+    void *k = rl_grow(r->key, &cap, n + 1, sizeof *r->key, err);
+    r->key = k ? k : r->key;
+    cap = n;
+    void *v = rl_grow(r->value, &cap, n + 1, sizeof *r->value, err);
+    r->value = v ? v : r->value;
+    cap = n;
+    void *s = rl_grow(r->source, &cap, n + 1, sizeof *r->source, err);
+    r->source = s ? s : r->source;
+    if (!k || !v || !s || !(r->key[n] = rl_strdup(key, err)))
+        return free(copy), -1;
+    r->value[n] = copy;
+    r->source[n] = NULL;
+    r->nrows++;
+    return 0;
 }
 
 double rl_runtime_num(const struct rl_runtime *r, const char *key, double fallback)

@@ -19,6 +19,9 @@ struct rl_runtime {
 double rl_runtime_num(const struct rl_runtime *r, const char *key, double fallback);
 const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
                            const char *fallback);
+/* Changes a number, or adds it: for fitting what the file does not say. */
+int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
+                   struct rl_error *err);
 int rl_runtime_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 #endif
