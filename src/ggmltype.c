@@ -47,19 +47,35 @@ static enum rl_dtype file_type(json_int_t ftype)
                                                                             : RL_DT_NONE;
 }
 
-/* The block format with the nearest number of bits: decides which kernel model
- * is asked, never how many bytes are counted. */
+/* The format with the nearest number of bits: decides which kernel model is asked
+ * and what a decode step streams, never how large the weights are. */
 static enum rl_dtype nearest(double bits)
 {
-    static const enum rl_dtype known[] = {RL_DT_Q2_K, RL_DT_Q3_K, RL_DT_IQ4_XS,
-                                          RL_DT_Q4_K, RL_DT_Q5_K, RL_DT_Q6_K,
-                                          RL_DT_Q8_0, RL_DT_FP16};
+    static const enum rl_dtype known[] = {
+        RL_DT_Q2_K,   RL_DT_Q3_K,   RL_DT_Q3_K_M, RL_DT_IQ4_XS, RL_DT_Q4_K,
+        RL_DT_Q4_K_S, RL_DT_Q4_K_M, RL_DT_Q5_K,   RL_DT_Q5_K_M, RL_DT_Q6_K,
+        RL_DT_Q8_0,   RL_DT_FP16,   RL_DT_FP32};
     enum rl_dtype best = known[0];
 
     for (size_t i = 1; i < sizeof known / sizeof *known; i++)
         if (fabs(rl_dtype(known[i])->bits - bits) < fabs(rl_dtype(best)->bits - bits))
             best = known[i];
     return best;
+}
+
+/* The file's own mix where it is near enough, so that all classes ask one kernel. */
+enum rl_dtype rl_gguf_class_dtype(const struct rl_gguf *g, enum rl_wclass c)
+{
+    enum rl_dtype file = rl_gguf_dtype(g), best;
+    double bits;
+
+    if (g->elems[c] <= 0)
+        return RL_DT_NONE;
+    bits = 8 * g->bytes[c] / g->elems[c];
+    if (fabs(rl_dtype(file)->bits - bits) <= 0.03 * bits)
+        return file;
+    best = nearest(bits);
+    return best == RL_DT_FP16 && g->type_bytes[30] > g->type_bytes[1] ? RL_DT_BF16 : best;
 }
 
 enum rl_dtype rl_gguf_dtype(const struct rl_gguf *g)

@@ -64,5 +64,7 @@ json_t *rl_gguf_config(const struct rl_gguf *g, struct rl_error *err);
 
 /* The file mix (q4_k_m, …): general.file_type, else the type that holds most bytes. */
 enum rl_dtype rl_gguf_dtype(const struct rl_gguf *g);
+/* The format nearest to what the tensors of a class take; RL_DT_NONE: no such. */
+enum rl_dtype rl_gguf_class_dtype(const struct rl_gguf *g, enum rl_wclass c);
 
 #endif

@@ -234,6 +234,8 @@ static int build_gguf(struct rl_model *m, const char *path, struct rl_error *err
     if (top && build(m, top, err) == 0 && same_size(m, &g, err) == 0) {
         for (int c = 0; c < RL_NWCLASSES; c++)
             m->gguf_bytes[c] = g.bytes[c];
+        for (int c = RL_W_LINEAR; c < RL_W_SMALL; c++)
+            m->graph.quant[c] = rl_gguf_class_dtype(&g, (enum rl_wclass)c);
         m->gguf_dtype = rl_gguf_dtype(&g);
         m->gguf_file_bytes = g.tensor_bytes;
         m->graph.state_dtype = RL_DT_FP32; /* llama.cpp keeps no other */

@@ -323,6 +323,10 @@ Test(gguf, a_file_becomes_a_model)
     expect_near(p.resident, 1443072, 0);
     expect_near(m->gguf_bytes[RL_W_EMBED], 1024 * 210.0, 0);
     cr_expect(m->gguf_dtype == RL_DT_Q4_K_M);
+    /* 5.07 bits on average in the layers, 6.5625 in the table */
+    cr_expect(m->graph.quant[RL_W_LINEAR] == RL_DT_Q4_K_M);
+    cr_expect(m->graph.quant[RL_W_EMBED] == RL_DT_Q6_K);
+    cr_expect(m->graph.quant[RL_W_HEAD] == RL_DT_NONE); /* tied */
     rl_model_free(m);
 }
 
