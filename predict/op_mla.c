@@ -133,7 +133,6 @@ const struct rl_op_type rl_op_mla_prefill = {
     .coef = rl_kern_mla_prefill_coef,
     .time = rl_kern_mla_prefill_time,
     .shape_params = MLA_SHAPE,
-    .log_sd = 0.4,
     .log_sd = 1.7,
 };
 
@@ -148,7 +147,6 @@ const struct rl_op_type rl_op_mla_decode = {
     .coef = rl_kern_mla_decode_coef,
     .time = rl_kern_mla_decode_time,
     .shape_params = MLA_SHAPE,
-    .log_sd = 0.4,
     .log_sd = 1.8,
 };
 

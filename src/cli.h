@@ -24,6 +24,8 @@ const struct rl_command *rl_command_find(const char *name); /* NULL: none */
 
 void rl_help_all(FILE *f);
 void rl_help_command(FILE *f, const struct rl_command *c);
-void rl_man_page(FILE *f); /* rooflint.1, mdoc */
+int rl_print_completion(const char *shell);              /* bash, zsh, fish */
+int rl_print_values(const char *kind, const char *data); /* names, one a line */
+void rl_man_page(FILE *f);                               /* rooflint.1, mdoc */
 
 #endif

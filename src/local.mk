@@ -68,6 +68,7 @@ rooflint_SOURCES = \
 	src/columns.c \
 	src/columns.h \
 	src/command.c \
+	src/complete.c \
 	src/condition.c \
 	src/condition.h \
 	src/help.c \

@@ -41,6 +41,15 @@ static const char *data_near_command(char buf[PATH_MAX + 32])
     return NULL;
 }
 
+/* The folder in force: the option, the environment, what lies near the command,
+ * the installed one. */
+static const char *data_dir(const char *option, char buf[PATH_MAX + 32])
+{
+    if (!option && !getenv("ROOFLINT_DATA"))
+        option = data_near_command(buf);
+    return rl_data_dir(option);
+}
+
 static int run(const struct rl_command *c, char **argv)
 {
     char near[PATH_MAX + 32];
@@ -50,11 +59,8 @@ static int run(const struct rl_command *c, char **argv)
     if (rc == RL_EXIT_OK && p.help) {
         rl_help_command(stdout, c);
     } else if (rc == RL_EXIT_OK) {
-        struct rl_args a = {p.value, p.operand, p.noperands, p.data};
+        struct rl_args a = {p.value, p.operand, p.noperands, data_dir(p.data, near)};
 
-        if (!a.data && !getenv("ROOFLINT_DATA"))
-            a.data = data_near_command(near);
-        a.data = rl_data_dir(a.data);
         rc = c->run(&a);
     }
     rl_parsed_free(&p);
@@ -88,6 +94,57 @@ static int help(const char *name)
     return RL_EXIT_OK;
 }
 
+static int version(const char *arg)
+{
+    (void)arg;
+    printf("rooflint %s\n", rl_version());
+    return RL_EXIT_OK;
+}
+
+static int help_all(const char *arg)
+{
+    (void)arg;
+    return help(NULL);
+}
+
+static int man(const char *arg)
+{
+    (void)arg;
+    rl_man_page(stdout);
+    return RL_EXIT_OK;
+}
+
+static int commands(const char *arg)
+{
+    (void)arg;
+    for (int i = 0; rl_commands[i]; i++)
+        puts(rl_commands[i]->name);
+    return RL_EXIT_OK;
+}
+
+static int values(const char *kind)
+{
+    char near[PATH_MAX + 32];
+
+    return rl_print_values(kind ? kind : "", data_dir(NULL, near));
+}
+
+/* What may stand in the place of a command. */
+static const struct {
+    const char *name;
+    int (*run)(const char *arg);
+} words[] = {
+    {"--version", version},
+    {"--help", help_all},
+    {"-h", help_all},
+    {"help", help},
+    {"--completion", rl_print_completion},
+    /* hidden: for the build, the tests and the completion scripts */
+    {"--man", man},
+    {"--commands", commands},
+    {"--values", values},
+};
+
 static int dispatch(int argc, char **argv)
 {
     const struct rl_command *c;
@@ -96,23 +153,9 @@ static int dispatch(int argc, char **argv)
         rl_help_all(stderr);
         return RL_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("rooflint %s\n", rl_version());
-        return RL_EXIT_OK;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return help(NULL);
-    if (strcmp(argv[1], "help") == 0)
-        return help(argv[2]);
-    if (strcmp(argv[1], "--man") == 0) { /* hidden: the build makes rooflint.1 */
-        rl_man_page(stdout);
-        return RL_EXIT_OK;
-    }
-    if (strcmp(argv[1], "--commands") == 0) { /* hidden: tests walk them */
-        for (int i = 0; rl_commands[i]; i++)
-            puts(rl_commands[i]->name);
-        return RL_EXIT_OK;
-    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(argv[1], words[i].name) == 0)
+            return words[i].run(argv[2]);
     if (argv[1][0] == '-')
         return rl_usage_error(NULL, "expected a command, found option '%.60s'", argv[1]);
     c = rl_command_find(argv[1]);

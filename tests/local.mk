@@ -37,6 +37,7 @@ EXTRA_DIST += tests/bench.sh
 dist_check_SCRIPTS += \
 	tests/bad.sh \
 	tests/cli.sh \
+	tests/completion.sh \
 	tests/exports.sh \
 	tests/fuzz.sh \
 	tests/help.sh \
