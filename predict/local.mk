@@ -12,6 +12,7 @@ librl_la_SOURCES += \
 	predict/calibrate.c \
 	predict/calibrate.h \
 	predict/choose.c \
+	predict/choose_impl.c \
 	predict/family.c \
 	predict/family.h \
 	predict/family_bamba.c \
@@ -43,6 +44,10 @@ librl_la_SOURCES += \
 	predict/kern_decode.c \
 	predict/kern_gemm.c \
 	predict/kern_memory.h \
+	predict/kern_ggml.c \
+	predict/kern_ggml_cpu.c \
+	predict/kern_impl.c \
+	predict/kern_impl.h \
 	predict/kern_mla.c \
 	predict/kern_scan.c \
 	predict/kern_update.c \

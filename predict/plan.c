@@ -1,6 +1,7 @@
 /* Binding: graph × device × runtime × number formats -> plan. */
 #include "plan.h"
 #include "err.h"
+#include "kern_impl.h"
 #include "ops.h"
 
 #include <math.h>
@@ -252,10 +253,18 @@ static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int
             c->coef[i] = atof(pl->runtime->value[row]);
 }
 
-static void choose(struct rl_plan *pl, const struct rl_kernel_db *db,
-                   const struct rl_op_type *op, enum rl_dtype dt, enum rl_dtype kv,
-                   struct rl_choice *c)
+/* The stack's own kernels where it has some (ggml), else those known for it. */
+static void choose(const struct rl_plan *pl, const struct rl_kernel_db *db,
+                   const struct rl_op_type *op, const char *glue, enum rl_dtype dt,
+                   enum rl_dtype kv, struct rl_choice *c)
 {
+    const char *all = rl_runtime_str(pl->runtime, "impl.all", NULL);
+    const struct rl_impl *impl = rl_impl_find(all, op, pl->device->is_cpu);
+
+    if (impl) {
+        rl_choose_impl(impl, pl->runtime, glue, dt, c);
+        return;
+    }
     rl_choose(db, pl->device, pl->runtime, op, NULL, dt, kv, c);
     for (int i = 0; op->coef && i < pl->runtime->nrows; i++)
         if (!strncmp(pl->runtime->key[i], "coef.", 5))
@@ -281,7 +290,7 @@ static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
     b->alt = &rl_op_attention_scores;
     b->alt_from = from;
     b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
-    choose(pl, db, b->alt, dt, kv, &b->alt_choice);
+    choose(pl, db, b->alt, NULL, dt, kv, &b->alt_choice);
 }
 
 /* DynamicCache: torch.cat writes the whole cache anew at every decode step. */
@@ -313,7 +322,8 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
         return -1;
     bind_stack(pl, b);
     call_dtypes(b, &dt, &kv);
-    choose(pl, db, n->op, dt, kv, &b->choice);
+    choose(pl, db, n->op, n->glue, dt, kv, &b->choice);
+    b->chain &= !b->choice.impl;
     bind_alternative(pl, db, b, dt, kv);
     bind_cache_growth(pl, b);
     b->group = group_of(pl, pl->nnodes);
@@ -417,6 +427,11 @@ static void bind_runtime(struct rl_plan *pl)
     pl->spread[0] = rl_runtime_num(r, "spread.prefill", 0.2);
     pl->spread[1] = rl_runtime_num(r, "spread.decode", 0.2);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");
+    pl->split.stage = rl_runtime_num(r, "split.stage", 0);
+    pl->split.hop_s = 1e-6 * rl_runtime_num(r, "split.hop_us", 0);
+    pl->split.queue = rl_runtime_num(r, "split.queue", 0);
+    if (pl->setup.devices > 1) /* graphs cover one device */
+        pl->graph_prefill = pl->graph_decode = false;
     pl->score_bytes = rl_runtime_num(r, "attn.score_bytes", 24);
 }
 
@@ -445,6 +460,25 @@ static double kv_bytes_per_token(const struct rl_plan *pl)
     return elems * rl_dtype_bytes(pl->kv);
 }
 
+/* Cores at work: their share of every rate, and what they can draw from DRAM. */
+static void use_threads(struct rl_machine *m, const struct rl_device *d, int threads)
+{
+    double n = threads > 0 && threads < m->sm ? threads : m->sm, share = n / m->sm;
+    double core = d->dram_core.v;
+
+    if (!m->is_cpu)
+        return;
+    for (int u = 0; u < RL_NUNITS; u++) {
+        m->peak[u] *= share;
+        m->rate[u] *= share;
+    }
+    m->l2_bw *= share;
+    m->sfu *= share;
+    m->sm = n;
+    if (core > 0 && d->dram_core.kind != RL_KIND_NONE)
+        m->dram = pow(pow(n * core, -4) + pow(m->dram, -4), -0.25);
+}
+
 static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
                     struct rl_error *err)
 {
@@ -453,6 +487,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     if (check_match(pl, err) || bind_dtypes(pl, err))
         return -1;
     rl_machine_init(&pl->machine, pl->device, pl->runtime, pl->setup.tp);
+    use_threads(&pl->machine, pl->device, pl->setup.threads);
     pl->machine.warm = 0; /* a layer's operands have left L2 when it comes again */
     bind_runtime(pl);
     bind_memory(pl);

@@ -79,6 +79,11 @@ struct rl_plan {
         bool eager;         /* every intermediate is a tensor of its own */
         bool upcast;        /* logits get an fp32 copy where the model does so */
     } mem;
+    struct {                     /* layers over several devices */
+        double stage;            /* slowest stage over the mean; 0: not modelled */
+        double hop_s;            /* from one device to the next */
+        double queue;            /* kernels a device's launch queue takes; 0: any */
+    } split;
     double score_bytes;               /* traffic per score without flash kernels */
 
     char note[RL_MAXNOTES][200];

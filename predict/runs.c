@@ -102,10 +102,23 @@ static int flash_of(const struct rl_run *row)
     return -1;
 }
 
+/* llama.cpp's kernels of 2024 differ from today's (before mmq, flash attention
+ * and fused nodes): a version with that year means the runtime file of it. */
+static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
+{
+    bool old = strstr(row->version, "2023") || strstr(row->version, "2024");
+
+    if (!old || strcmp(row->runtime, "llamacpp-cuda"))
+        return row->runtime;
+    snprintf(buf, size, "%s-2024", row->runtime);
+    return buf;
+}
+
 static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *row)
 {
     struct rl_error err = {0};
     struct rl_setup s = {.flash = flash_of(row)};
+    char name[64];
     bool split = row->device_count > 1 && note_num(row->notes, "tp", 0) < 2;
 
     s.dtype = *row->weights_dtype ? row->weights_dtype : NULL;
@@ -120,7 +133,8 @@ static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *
     if (e->device)
         e->model = rl_model_load(r->data, row->model, &err);
     if (e->model)
-        e->runtime = rl_runtime_load(r->data, row->runtime, e->device, &err);
+        e->runtime = rl_runtime_load(r->data, runtime_of(row, name, sizeof name),
+                                     e->device, &err);
     for (int i = 0; e->runtime && i < r->nset; i++)
         if (rl_runtime_set(e->runtime, r->set[i].key, r->set[i].value, &err))
             return;
@@ -135,8 +149,9 @@ static struct entry *find_entry(struct rl_runs *r, const struct rl_run *row)
     char key[KEY];
     struct rl_error err = {0};
 
-    snprintf(key, sizeof key, "%s|%s|%s|%s|%s|%g|%g|%g|%g|%g|%d", row->device, row->model,
-             row->weights_dtype, row->kv_dtype, row->runtime, row->device_count,
+    snprintf(key, sizeof key, "%s|%s|%s|%s|%s|%s|%g|%g|%g|%g|%g|%d", row->device,
+             row->model, row->weights_dtype, row->kv_dtype, row->runtime, row->version,
+             row->device_count,
              (double)flash_of(row), note_num(row->notes, "tp", 1),
              note_num(row->notes, "threads", 0), note_num(row->notes, "ubatch", 0),
              strstr(row->notes, "state=fp32") != NULL);

@@ -104,6 +104,24 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
     }
 }
 
+/* Layers dealt out to several devices, one stage each (llama.cpp's split).  A
+ * step goes through all stages; the passes of a prefill follow each other like
+ * in a pipeline, at the pace of its slowest stage, unless the host cannot run
+ * ahead: it waits as soon as a stage's launch queue is full. */
+static void split(const struct rl_plan *pl, struct rl_sum *s, int ph)
+{
+    double stages = pl->setup.devices, n = s->passes, kernels = s->launches / n / stages;
+    double pace = fmin(1, pl->split.stage / stages);
+
+    if (stages < 2 || !(pl->split.stage > 0))
+        return;
+    if (ph == 0) {
+        double queue = pl->split.queue > 0 ? fmin(1, kernels / pl->split.queue) : 0;
+        s->wall *= fmax(pace + (1 - pace) / n, queue);
+    }
+    s->wall += (ph ? n : 1) * (stages - 1) * pl->split.hop_s;
+}
+
 /* Host time of `passes` passes, and the two joined. */
 static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
 {
@@ -118,6 +136,7 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
     /* below a third the shorter one adds less than 0.1 % for e = 6 */
     s->wall = ratio > 0.05 ? hi * pow(1 + pow(ratio, e), 1 / e) : hi;
     s->wall += s->passes * pl->step_host_s[ph];
+    split(pl, s, ph);
     s->by_class[RL_CLS_LAUNCH] += s->wall - s->gpu;
 }
 

@@ -8,6 +8,7 @@
  * from it has a kernel model of its own.
  */
 #include "time.h"
+#include "kern_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -147,6 +148,8 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
 {
     if (part)
         memset(part, 0, RL_NBOUNDS * sizeof *part);
+    if (c && c->impl)
+        return c->impl->time(p, m, c->coef, part);
     if (op->coef && op->time && c)
         return op->time(p, m, c->coef, part);
     struct rl_work w = {0};

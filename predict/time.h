@@ -18,7 +18,9 @@ enum rl_trust {
     RL_TRUST_ARCH,   /* same implementation on the nearest architecture */
     RL_TRUST_PRIOR,  /* the operator's prior */
 };
+struct rl_impl;
 struct rl_choice {
+    const struct rl_impl *impl;     /* the stack's own kernel model; NULL: the op's */
     const struct rl_kernel *kernel; /* NULL: the prior */
     enum rl_trust trust;
     double coef[RL_MAXCOEFS];
@@ -33,6 +35,13 @@ void rl_op_dtypes(const struct rl_op_type *op, const double *p, enum rl_dtype *d
 void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
                const struct rl_runtime *r, const struct rl_op_type *op, const char *impl,
                enum rl_dtype dtype, enum rl_dtype kv_dtype, struct rl_choice *out);
+
+/* Those of a stack's own implementation, for weights or caches of format dt:
+ * pooled over devices, the runtime's own where its file has some (speed.all.COEF,
+ * speed.OP.COEF[.DTYPE], speed.GLUE.COEF[.DTYPE], the last one wins; glue may be
+ * NULL). */
+void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
+                    const char *glue, enum rl_dtype dt, struct rl_choice *out);
 
 /* The same by names, as the ops files hold them. */
 struct rl_ask {

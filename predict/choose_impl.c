@@ -1,0 +1,37 @@
+/* Coefficients of an implementation (kern_impl.h): pooled over devices, with
+ * the back end's own from its runtime file. */
+#include "kern_impl.h"
+#include "time.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* speed.NAME.COEF.DTYPE, else speed.NAME.COEF, else the value given. */
+static double coef_of(const struct rl_runtime *r, const char *name, const char *coef,
+                      enum rl_dtype dt, double v)
+{
+    char key[96];
+
+    snprintf(key, sizeof key, "speed.%s.%s", name, coef);
+    v = rl_runtime_num(r, key, v);
+    snprintf(key, sizeof key, "speed.%s.%s.%s", name, coef, rl_dtype(dt)->name);
+    return rl_runtime_num(r, key, v);
+}
+
+void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
+                    const char *glue, enum rl_dtype dt, struct rl_choice *out)
+{
+    const double z90 = 1.645; /* 5 and 95 % of a normal */
+
+    memset(out, 0, sizeof *out);
+    out->impl = impl;
+    out->trust = RL_TRUST_PRIOR;
+    for (int i = 0; impl->coef[i].name; i++) {
+        const char *coef = impl->coef[i].name;
+        double v = coef_of(r, "all", coef, RL_DT_NONE, impl->coef[i].prior);
+        v = coef_of(r, impl->op->name, coef, dt, v);
+        out->coef[i] = glue ? coef_of(r, glue, coef, dt, v) : v;
+    }
+    out->log_lo = -z90 * impl->log_sd;
+    out->log_hi = z90 * impl->log_sd;
+}

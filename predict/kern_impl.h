@@ -1,0 +1,35 @@
+/* Implementations: kernel models that a software stack brings along for the
+ * common operators.  ggml's kernels are nobody else's, so their times follow
+ * other formulas than cuBLAS's or Triton's, but they do the same work: an
+ * implementation replaces time and coefficients of an operator type and leaves
+ * parameters and counts alone.
+ *
+ * Coefficients are pooled over devices; a runtime file may set its own for its
+ * back end, `speed.OP.COEF` or `speed.OP.COEF.DTYPE`.
+ */
+#ifndef RL_KERN_IMPL_H
+#define RL_KERN_IMPL_H
+
+#include "op.h"
+
+struct rl_impl {
+    const char *name; /* as the runtime's `impl.all` says: "ggml" */
+    const struct rl_op_type *op;
+    int is_cpu;
+    const struct rl_coef *coef; /* ends with name NULL */
+    double (*time)(const double *p, const struct rl_machine *m, const double *c,
+                   double part[RL_NBOUNDS]);
+    double log_sd; /* spread between devices: standard deviation of log error */
+};
+
+/* NULL: the stack has none of its own for this operator. */
+const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op,
+                                   int is_cpu);
+
+/* The tables of implementations, each ends with op NULL. */
+extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[];
+
+/* Two ceilings at once, joined by a p-norm with exponent e. */
+double rl_join(double a, double b, double e);
+
+#endif
