@@ -50,7 +50,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 {
     struct rl_build b;
 
-    g->logits_upcast = true; /* soft cap on fp32 logits */
+    g->logit_copies = 3; /* of the soft cap: logits, logits / cap, tanh */
     g->state_dtype = RL_DT_FP32;
     rl_b_open(&b, c, g, err);
     double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");

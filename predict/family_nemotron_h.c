@@ -164,6 +164,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
         (rl_b_has(&b, "num_hidden_layers") && rl_b_num(&b, "num_hidden_layers") != all))
         rl_b_bad(&b, "hybrid_override_pattern", "one letter per layer");
     rl_b_shape(&b, hidden, all, g->max_positions);
+    g->logits_upcast = true;
+    g->residual_fp32 = rl_b_bool_or(&b, "residual_in_fp32", false);
     if (strcmp(rl_b_str_or(&b, "mamba_ssm_cache_dtype", "auto"), "float32") == 0)
         g->state_dtype = RL_DT_FP32;
     rl_b_embed(&b, vocab, hidden);

@@ -111,6 +111,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     struct rl_build b;
 
     g->state_dtype = RL_DT_FP32;
+    g->logits_upcast = xlstm;
     rl_b_open(&b, c, g, err);
     if (xlstm && !rl_b_has(&b, "hidden_size"))
         b.hidden = rl_b_num(&b, "embedding_dim");
