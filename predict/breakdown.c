@@ -29,10 +29,12 @@ static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query
 {
     const struct rl_graph *g = &pl->model->graph;
     double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
-    struct rl_pass p = {q->batch, prompt, q->context_depth + prompt, q->batch, q->ctx};
+    struct rl_pass p = {q->batch, prompt, q->context_depth + prompt,
+                        rl_all_logits(pl, q) ? q->batch * prompt : q->batch, q->ctx};
 
     if (decode && !g->diffusion) {
         p.tokens = 1;
+        p.rows = q->batch;
         p.cached = q->context_depth + prompt + 1;
     }
     return p;

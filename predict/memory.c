@@ -176,12 +176,6 @@ static struct peak pass_peak(const struct rl_plan *pl, const struct pass_size *z
     return (struct peak){head, logits, sum + head + logits};
 }
 
-static bool all_logits(const struct rl_plan *pl, const struct rl_query *q)
-{
-    return q->logits == RL_LOGITS_ALL ||
-           (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
-}
-
 /* activations and logits at the larger of prefill and a decode step */
 static struct peak query_peak(const struct rl_plan *pl, const struct rl_query *q,
                               double len)
@@ -191,7 +185,7 @@ static struct peak query_peak(const struct rl_plan *pl, const struct rl_query *q
     if (pl->chunk > 0 && n > pl->chunk)
         n = pl->chunk;
     struct pass_size prefill = {n, fmin(n, len), cached,
-                                all_logits(pl, q) ? n : q->batch};
+                                rl_all_logits(pl, q) ? n : q->batch};
     struct pass_size step = {q->batch, 1, cached, q->batch};
     struct peak p = pass_peak(pl, &prefill), d = pass_peak(pl, &step);
     bool later = pl->model->graph.has_decode &&

@@ -25,6 +25,12 @@ void rl_plan_note(struct rl_plan *pl, const char *fmt, ...)
         memcpy(pl->note[pl->nnotes++], text, sizeof text);
 }
 
+bool rl_all_logits(const struct rl_plan *pl, const struct rl_query *q)
+{
+    return q->logits == RL_LOGITS_ALL ||
+           (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
+}
+
 /* number formats */
 
 static bool is_llamacpp(const struct rl_runtime *r)

@@ -99,6 +99,9 @@ struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_devi
 void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
                     const struct rl_pass *pass, double *p);
 
+/* Does the prefill compute logits for every position of the prompt? */
+bool rl_all_logits(const struct rl_plan *pl, const struct rl_query *q);
+
 void rl_plan_note(struct rl_plan *pl, const char *fmt, ...);
 
 #endif

@@ -167,9 +167,7 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
 static double logit_rows(const struct rl_plan *pl, const struct rl_query *q,
                          double tokens)
 {
-    bool all =
-        q->logits == RL_LOGITS_ALL || (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
-    return all ? tokens : 1;
+    return rl_all_logits(pl, q) ? tokens : 1;
 }
 
 void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)

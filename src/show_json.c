@@ -11,9 +11,7 @@ json_t *rl_json_num(double v)
 
 const char *rl_logits_word(const struct rl_plan *pl, const struct rl_query *q)
 {
-    bool all =
-        q->logits == RL_LOGITS_ALL || (q->logits == RL_LOGITS_RUNTIME && pl->logits_all);
-    return all ? "all" : "last";
+    return rl_all_logits(pl, q) ? "all" : "last";
 }
 
 static json_t *interval(const struct rl_interval *i)
