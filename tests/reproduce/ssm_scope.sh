@@ -1,0 +1,99 @@
+#!/bin/sh
+# SSM-Scope (arXiv 2507.12442, ISPASS 2026): its claims, predicted against
+# published, side by side.  Published figures: the paper's abstract and project
+# page, and the raw data of sapmitra/SSM-Scope@574a2c2 (figure in brackets).
+#
+#     tests/reproduce/ssm_scope.sh [ROOFLINT]
+#
+# Nothing here passes or fails; docs/reproduce.md shows and reads the tables.
+set -eu
+rooflint=${1:-rooflint}
+hf="--runtime hf-eager"
+ms="--runtime mamba-ssm-eager --dtype fp16"
+
+# One figure of a prediction: field NAME of the CSV, scaled.
+get() { # NAME SCALE FORMAT args…
+    name=$1 scale=$2 format=$3
+    shift 3
+    $rooflint predict "$@" --format csv | awk -F, -v n="$name" -v s="$scale" -v f="$format" '
+        NR == 1 { for (i = 1; i <= NF; i++) if ($i == n) c = i }
+        NR == 2 { printf f, $c / s }'
+}
+
+row() { # LABEL PUBLISHED PREDICTED UNIT
+    awk -v l="$1" -v p="$2" -v q="$3" -v u="$4" 'BEGIN {
+        printf "| %s | %s %s | %s %s | %+.0f %% |\n", l, p, u, q, u, 100 * (q / p - 1) }'
+}
+table() { printf '\n## %s\n\n| | published | predicted | error |\n|---|---|---|---|\n' "$1"; }
+
+table "Time to first token, RTX 4090, batch 1 (Figs 1, 3)"
+for r in "1024 0.0138" "24576 0.409" "32768 1.304"; do
+    set -- $r
+    row "Qwen2.5-0.5B, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx "$1" $hf)" s
+done
+for r in "1024 0.0260" "24576 0.567" "32768 0.757"; do
+    set -- $r
+    row "Mamba2-780m, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx "$1" $ms)" s
+done
+row "Qwen2.5-1.5B, 57344" 8.24 "$(get ttft_s 1 %.4g --hw 4090 --model qwen2.5-1.5b --ctx 57344 $hf)" s
+row "Mamba2-1.3B, 57344" 1.35 "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-1.3b --ctx 57344 $ms)" s
+row "Falcon-H1-1.5B, 57344" 2.95 "$(get ttft_s 1 %.4g --hw 4090 --model falcon-h1-1.5b --ctx 57344 $hf)" s
+
+table "Time per token, flat in the context (Fig 1)"
+for r in "1024 0.0125" "8192 0.0124" "24576 0.0123" "32768 0.0418"; do
+    set -- $r
+    row "Qwen2.5-0.5B, $1" "$2" "$(get tpot_s 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx "$1" --output-tokens 256 $hf)" s
+done
+for r in "1024 0.0138" "32768 0.0137"; do
+    set -- $r
+    row "Mamba2-780m, $1" "$2" "$(get tpot_s 1 %.4g --hw 4090 --model mamba2-780m --ctx "$1" --output-tokens 256 $ms)" s
+done
+
+table "Peak memory allocated at 57,344 tokens, RTX 4090 (Fig 5a): the abstract's -64 %"
+row "Qwen2.5-0.5B" 19866 "$(get memory.total 1048576 %.0f --hw 4090 --model qwen2.5-0.5b --ctx 57344 --output-tokens 1 $hf)" MiB
+row "Mamba2-780m" 7166 "$(get memory.total 1048576 %.0f --hw 4090 --model mamba2-780m --ctx 57344 --output-tokens 1 $ms)" MiB
+row "Llama-3.2-1B" 18410 "$(get memory.total 1048576 %.0f --hw 4090 --model llama-3.2-1b --ctx 57344 --output-tokens 1 $hf)" MiB
+row "Falcon-H1-0.5B" 8288 "$(get memory.total 1048576 %.0f --hw 4090 --model falcon-h1-0.5b --ctx 57344 --output-tokens 1 $hf)" MiB
+
+printf '\n## Longest prompt on 24 GB, and what decides it\n\n'
+printf 'Published: the longest swept length that ran (a lower bound).\n\n'
+printf '| model | published | all logits | last logits | logits of the peak at the published length |\n|---|---|---|---|---|\n'
+while read -r model ran rt; do
+    opt="--runtime $rt"
+    [ "$rt" = hf-eager ] || opt="$ms"
+    all=$(get max_ctx 1 %.0f --hw 4090 --model "$model" --ctx 1k --output-tokens 1 --logits all $opt)
+    last=$(get max_ctx 1 %.0f --hw 4090 --model "$model" --ctx 1k --output-tokens 1 --logits last $opt)
+    lg=$(get memory.logits 1 %.0f --hw 4090 --model "$model" --ctx "$ran" --output-tokens 1 --logits all $opt)
+    tot=$(get memory.total 1 %.0f --hw 4090 --model "$model" --ctx "$ran" --output-tokens 1 --logits all $opt)
+    awk -v m="$model" -v r="$ran" -v a="$all" -v l="$last" -v g="$lg" -v t="$tot" 'BEGIN {
+        printf "| %s | %d | %d | %d | %.0f %% |\n", m, r, a, l, 100 * g / t }'
+done <<'ROWS'
+qwen2.5-0.5b 57344 hf-eager
+qwen2.5-1.5b 57344 hf-eager
+llama-3.2-1b 65536 hf-eager
+zamba2-1.2b 49152 hf-eager
+falcon-h1-0.5b 163840 hf-eager
+mamba-790m 220000 mamba-ssm-eager
+mamba2-780m 220000 mamba-ssm-eager
+mamba-1.4b 200000 mamba-ssm-eager
+ROWS
+
+table "Energy of one prefill, RTX 4090 (Fig 6a)"
+row "Qwen2.5-0.5B, 1024" 7.06 "$(get energy_j.prefill 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx 1024 $hf)" J
+row "Qwen2.5-0.5B, 24576" 167 "$(get energy_j.prefill 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx 24576 $hf)" J
+row "Qwen2.5-0.5B, 57344" 1492 "$(get energy_j.prefill 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx 57344 $hf)" J
+row "Mamba2-780m, 57344" 370 "$(get energy_j.prefill 1 %.4g --hw 4090 --model mamba2-780m --ctx 57344 $ms)" J
+
+printf '\n## SSM share of GPU time on the Orin Nano (Fig 7, GPU time only): published 53-63 %%\n\n'
+$rooflint sweep --hw orin-nano --model mamba-130m,mamba2-130m --ctx 1k:32k:x2 \
+    --runtime mamba-ssm-eager --dtype fp16 --format csv | awk -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i
+              print "| model | tokens | scan + conv + out_proj side of the block (scan, conv only) |"
+              print "|---|---|---|"; next }
+    { printf "| %s | %d | %.0f %% |\n", $2, $4,
+          100 * ($col["share.prefill.scan"] + $col["share.prefill.conv"]) }'
+
+printf '\n## Crossovers (the inversion as a command)\n\n```\n'
+$rooflint compare --hw 4090 --models qwen2.5-0.5b,mamba2-780m \
+    --runtime hf-eager,mamba-ssm-eager --ctx 512:220k
+printf '```\n'
