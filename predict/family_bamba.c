@@ -151,6 +151,7 @@ static void granite_layers(struct rl_build *b, double layers)
 static void falcon_layers(struct rl_build *b, double layers)
 {
     parallel_layers(b, layers);
+    b->g->cache_on_request = true;
     b->g->logit_copies = 2;
 }
 

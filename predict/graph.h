@@ -143,6 +143,8 @@ struct rl_graph {
     bool residual_fp32;
     double mask_from;         /* transformers builds a dense mask from this prompt
                                  length on (config sliding_window, unused); 0: never */
+    bool cache_on_request;    /* a plain forward() of transformers keeps no cache
+                                 (Falcon-H1: it must be handed one) */
     bool dense_mask;          /* transformers builds a [L, S] mask for any prompt */
     double logit_copies;               /* full logit tensors alive at once, normally 1 */
     bool logits_upcast;                /* .float() on the logits in the HF code */

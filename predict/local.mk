@@ -51,6 +51,7 @@ librl_la_SOURCES += \
 	predict/kern_mla.c \
 	predict/kern_scan.c \
 	predict/kern_update.c \
+	predict/kern_masked.c \
 	predict/kernels.h \
 	predict/memory.c \
 	predict/memory.h \

@@ -213,3 +213,40 @@ const struct rl_op_type rl_op_attention_scores = {
     .shape_params = ATTENTION_SHAPE,
     .log_sd = 1.1, /* as attention_decode */
 };
+
+/* A dense mask: every query meets every key, K and V are first copied to every
+ * query head (repeat_kv), the mask is read once per head. */
+static void masked_work(const double *p, struct rl_work *w)
+{
+    double pairs,
+        scores = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN];
+    double dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+    double group = p[RL_ATT_HEADS] / p[RL_ATT_KV_HEADS];
+
+    attention_core(p, w, &pairs);
+    w->flop = 2 * scores * (p[RL_ATT_HEAD_DIM] + dv);
+    w->sfu = scores;
+    w->act_bytes += w->cache_bytes * (group > 1 ? 2 * group : 0) + 2 * scores;
+    w->parallel = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * ceil(p[RL_ATT_Q_LEN] / 64);
+    w->serial = ceil(p[RL_ATT_KV_LEN] / 64);
+    w->launches = group > 1 ? 3 : 1;
+}
+
+static int masked_check(const double *p, struct rl_error *err)
+{
+    return attention_check(p, "attention_masked", err);
+}
+
+const struct rl_op_type rl_op_attention_masked = {
+    .name = "attention_masked",
+    .ref = "4 B H L S d, mask read per head; PyTorch scaled_dot_product_attention with "
+           "attn_mask (memory-efficient kernel), transformers repeat_kv",
+    .cls = RL_CLS_ATTENTION,
+    .param = {ATTENTION_PARAMS},
+    .check = masked_check,
+    .work = masked_work,
+    .coef = rl_kern_masked_coef,
+    .time = rl_kern_masked_time,
+    .shape_params = ATTENTION_SHAPE,
+    .log_sd = 0.2,
+};

@@ -284,18 +284,17 @@ static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
 {
     bool attention =
         b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
-    double from = rl_runtime_num(pl->runtime, "attn.flash", 1) > 0 ? INFINITY : 0;
+    bool flash = rl_runtime_num(pl->runtime, "attn.flash", 1) > 0;
+    bool masks = rl_runtime_num(pl->runtime, "mask.sliding_window", 0) > 0;
 
     if (pl->setup.flash >= 0)
-        from = pl->setup.flash ? INFINITY : 0;
-    else if (pl->model->graph.mask_from > 0 &&
-             rl_runtime_num(pl->runtime, "mask.sliding_window", 0) > 0)
-        from = pl->model->graph.mask_from;
-    if (!attention || from == INFINITY)
+        flash = pl->setup.flash > 0;
+    if (!attention || (flash && !(masks && pl->model->graph.mask_from > 0)))
         return;
-    b->alt = &rl_op_attention_scores;
-    b->alt_from = from;
-    b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
+    b->alt = flash ? &rl_op_attention_masked : &rl_op_attention_scores;
+    b->alt_from = flash ? pl->model->graph.mask_from : 0;
+    if (!flash)
+        b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
     choose(pl, db, b->alt, NULL, dt, kv, &b->alt_choice);
 }
 

@@ -266,6 +266,13 @@ static void times(const struct rl_run *row, const struct rl_plan *pl,
     }
 }
 
+/* Cache that the one forward pass of a memory measurement does not keep. */
+static double unheld(const struct rl_plan *pl, const struct rl_prediction *p)
+{
+    bool plain = pl->mem.eager && pl->model->graph.cache_on_request;
+    return plain ? p->memory.kv_cache + p->memory.state : 0;
+}
+
 static int others(const struct rl_run *row, const struct rl_plan *pl,
                   const struct rl_query *q, const struct rl_prediction *p,
                   struct rl_interval *out, char why[160])
@@ -280,9 +287,9 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "gemm_share"))
         exact(out, class_share(pl, q, false), 0.15);
     else if (!strcmp(m, "peak_memory_allocated"))
-        exact(out, p->memory.total, slack);
+        exact(out, p->memory.total - unheld(pl, p), slack);
     else if (!strcmp(m, "peak_memory_reserved"))
-        exact(out, p->memory.reserved, 2 * slack);
+        exact(out, p->memory.reserved - unheld(pl, p), 2 * slack);
     else if (!strcmp(m, "peak_memory_rss"))
         exact(out, p->memory.reserved + p->memory.runtime, 2 * slack);
     else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))
