@@ -102,6 +102,12 @@ static double runtime_distance(const struct rl_kernel *k, const char *name)
     return same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1;
 }
 
+/* bf16 and fp16 run the same kernels at the same rate. */
+static enum rl_unit alike(enum rl_unit u)
+{
+    return u == RL_BF16 ? RL_FP16 : u;
+}
+
 static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
                              enum rl_dtype kv)
 {
@@ -109,7 +115,7 @@ static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
     if (k->dtype == dt)
         return dist;
     const struct rl_dtype_info *a = rl_dtype(k->dtype), *b = rl_dtype(dt);
-    if (a->weight_only == b->weight_only && a->unit == b->unit)
+    if (a->weight_only == b->weight_only && alike(a->unit) == alike(b->unit))
         return dist + D_DTYPE / 4; /* bf16 and fp16, fp8 and block fp8 */
     return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
 }

@@ -87,9 +87,10 @@ double rl_kern_conv1d_time(const double *p, const struct rl_machine *m, const do
     double rows = p[RL_CONV_BATCH] * p[RL_CONV_CHANNELS], len = p[RL_CONV_SEQ_LEN];
     double a = element(p), fixed = c[C_FIXED] * us, head;
     double bytes = a * rows * (2 * len + c[C_STATE] * (p[RL_CONV_WIDTH] - 1));
+    /* warm or not: the projection before has just written the input to L2 */
     double set = 2 * a * rows * len;
-    double memory = rl_kern_memory(
-        m, bytes, rl_kern_miss_all(m, set, c[C_KEEP], c[C_EDGE]), c[C_L2], c[C_DRAM]);
+    double miss = rl_kern_miss_all(m, set, c[C_KEEP], c[C_EDGE]);
+    double memory = rl_kern_memory(m, bytes, miss, c[C_L2], c[C_DRAM]);
 
     if (c[C_FORM] > 0.5)
         head = c[C_CTA] * us * rows / m->sm * (len < tile ? c[C_SCALAR] : 1);
@@ -106,8 +107,8 @@ double rl_kern_conv1d_update_time(const double *p, const struct rl_machine *m,
     double state = p[RL_CONV_WIDTH] - 1, fixed = c[U_FIXED] * us;
     double bytes = element(p) * rows * (state + len * (state + 2));
     double set = element(p) * rows * (state + (len - 1) * state + 2 * len);
-    double memory = rl_kern_memory(
-        m, bytes, rl_kern_miss_all(m, set, c[U_KEEP], c[U_EDGE]), c[U_L2], c[U_DRAM]);
+    double miss = m->warm > 0 ? rl_kern_miss_all(m, set, c[U_KEEP], c[U_EDGE]) : 1;
+    double memory = rl_kern_memory(m, bytes, miss, c[U_L2], c[U_DRAM]);
 
     fixed += c[U_CREEP] * us * log2(1 + rows / 512);
     report(part, fixed, 0, memory);

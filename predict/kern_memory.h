@@ -14,7 +14,7 @@
 static inline double rl_kern_miss_all(const struct rl_machine *m, double set, double keep,
                                       double edge)
 {
-    if (m->warm <= 0 || m->l2_bytes <= 0)
+    if (m->l2_bytes <= 0)
         return 1;
     double x = pow(set / (keep * m->l2_bytes), edge);
     return x < 1e12 ? x / (1 + x) : 1;

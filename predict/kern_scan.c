@@ -43,12 +43,12 @@ enum {
         {"row", "us", RL_C_LOG, ROWS, 0.001, 2, 0.7, "a token of the first chunk"},       \
         {"tau", "us", RL_C_LOG, TAUS, 0.1, 30, 0.4, "one step from chunk to chunk"},      \
         {"occ", "1", RL_C_LOG, 1.5, 0.25, 16, 0.6, "heads an SM steps at once"},          \
-        {"wave", "us", RL_C_LOG, 2, 0.02, 40, 1, "state in and out of one wave"},         \
+        {"wave", "us", RL_C_LOG, 3, 0.02, 40, 0.7, "state in and out of one wave"},         \
         {"rate", "1", RL_C_LOG, RATES, 20, 8000, 0.5, "FLOP per clock and SM"},           \
         {"l2", "1", RL_C_LOG, 0.8, 0.05, 4, 0.5, "L2 rate reached"},                      \
         {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},              \
         {"spill", "1", RL_C_LOG, 1, 0.02, 4, 0.5, "bytes between kernels, of the count"}, \
-        {"keep", "1", RL_C_LOG, 0.8, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
+        {"keep", "1", RL_C_LOG, 1.5, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
         {"edge", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},             \
         {"join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"},    \
         {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},      \
@@ -59,9 +59,9 @@ enum {
         NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                            \
     }
 
-const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(16, 0.15, 1.3, 320)};
-const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(20, 0.2, 1.5, 250)};
-const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 230)};
+const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700)};
+const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550)};
+const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 400)};
 
 static const double us = 1e-6;
 static const double delta_chunk = 64, vector_chunk = 16; /* tokens */
@@ -70,7 +70,9 @@ struct scan {
     struct rl_work w;
     double heads;           /* sequences × heads */
     double len, chunk, pad; /* tokens; pad: a ragged length goes another way */
-    double flop;            /* of whole chunks */
+    double spill;           /* bytes that pass between kernels, once out and in */
+    double again; /* bytes that blocks read again and again: L2 always has them */
+    double flop;  /* of whole chunks */
 };
 
 static double waves(const struct scan *s, const struct rl_machine *m, const double *c)
@@ -88,7 +90,8 @@ static double scan_seconds(const struct scan *s, const struct rl_machine *m,
     double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk)) * us;
     double serial = (c[WAVE] + c[TAU] * chunks) * us * waves(s, m, c);
     double core = c[FORM] == 1 ? 0 : s->flop / (c[RATE] * m->sm * m->clock_hz);
-    double between = s->w.act_bytes + s->w.weight_bytes + c[SPILL] * s->w.l2_bytes;
+    core = rl_kern_join(core, c[FORM] == 1 ? 0 : s->again / (c[L2] * m->l2_bw), 3);
+    double between = s->w.act_bytes + s->w.weight_bytes + c[SPILL] * s->spill;
     double miss = rl_kern_miss_excess(m, between + s->w.cache_bytes, c[KEEP], c[EDGE]);
     double per_byte = 1 / (c[L2] * m->l2_bw) + miss / (c[DRAM] * m->dram_peak);
     double memory = between * per_byte, state = s->w.cache_bytes * per_byte;
@@ -121,6 +124,7 @@ static double delta_seconds(const struct rl_op_type *op, const double *p,
                      .chunk = delta_chunk,
                      .pad = vector_chunk};
     op->work(p, &s.w);
+    s.spill = s.w.l2_bytes;
     s.flop = s.heads * padded(s.len, delta_chunk) *
              (6 * dk * dv + 2 * delta_chunk * (2.625 * dk + 2 * dv));
     return scan_seconds(&s, m, c, part);
@@ -148,6 +152,11 @@ double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const 
                      .pad = q};
     rl_op_ssd_scan.work(p, &s.w);
     double tokens = p[RL_SSD_BATCH] * padded(s.len, q);
+    /* chunk states out and in twice, the second time in 16 bits; Δ and its sums
+     * through five kernels; C·B per group */
+    s.spill = s.heads * (12 * hd * n * ceil(s.len / q) + 32 * s.len) +
+              8 * tokens * q * p[RL_SSD_GROUPS];
+    s.again = fmax(0, s.w.l2_bytes - s.spill);
     s.flop = tokens * (p[RL_SSD_HEADS] * hd * (4 * n + q) + 2 * p[RL_SSD_GROUPS] * n * q);
     return scan_seconds(&s, m, c, part);
 }
@@ -156,11 +165,11 @@ enum { S_FIXED, S_RATE, S_L2, S_DRAM, S_BLOCKS, S_JOIN };
 
 const struct rl_coef rl_kern_selective_scan_coef[] = {
     {"fixed", "us", RL_C_LOG, 4, 1, 30, 0.4, "launch, prologue, epilogue"},
-    {"rate", "1", RL_C_LOG, 11, 1, 16, 0.4, "states of a token per clock and SM"},
-    {"l2", "1", RL_C_LOG, 0.7, 0.1, 4, 0.5, "L2 rate reached by B and C"},
+    {"rate", "1", RL_C_LOG, 5, 1, 16, 0.4, "states of a token per clock and SM"},
+    {"l2", "1", RL_C_LOG, 2, 0.1, 8, 0.5, "L2 rate reached by B and C, L1 helping"},
     {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},
     {"blocks", "1", RL_C_LOG, 3, 1, 8, 0.3, "blocks of one SM"},
-    {"join", "1", RL_C_LOG, 2, 1, 8, 0.4, "1: limits add; 8: they overlap"},
+    {"join", "1", RL_C_LOG, 4, 1, 8, 0.4, "1: limits add; 8: they overlap"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 

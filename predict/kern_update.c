@@ -56,7 +56,7 @@ static double update_seconds(const struct update *u, const struct rl_machine *m,
     double written = u->out * (1 + c[AGAIN] * more);
     double bytes = u->entries * (u->in + written) + rest;
     double set = u->entries * (u->in == u->out ? written : u->in + written) + rest;
-    double miss = rl_kern_miss_all(m, set, c[KEEP], c[EDGE]);
+    double miss = m->warm > 0 ? rl_kern_miss_all(m, set, c[KEEP], c[EDGE]) : 1;
     double memory = rl_kern_memory(m, bytes, miss, c[L2], c[DRAM]);
     double vector = u->w.vector_flop / (c[VECTOR] * m->peak[RL_FP32]);
     double fixed = c[FIXED] * us, serial = c[STEP] * us * more;
