@@ -65,7 +65,7 @@ const struct rl_op_type rl_op_conv1d = {
     .coef = rl_kern_conv1d_coef,
     .time = rl_kern_conv1d_time,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
-    .log_sd = 1.7,
+    .log_sd = 0.5,
 };
 
 const struct rl_op_type rl_op_conv1d_update = {
@@ -78,5 +78,5 @@ const struct rl_op_type rl_op_conv1d_update = {
     .coef = rl_kern_conv1d_update_coef,
     .time = rl_kern_conv1d_update_time,
     .shape_params = 1U << RL_CONV_CHANNELS | 1U << RL_CONV_WIDTH,
-    .log_sd = 0.7,
+    .log_sd = 0.3,
 };

@@ -105,7 +105,7 @@ const struct rl_op_type rl_op_gdn_scan = {
     .coef = rl_kern_gdn_scan_coef,
     .time = rl_kern_gdn_scan_time,
     .shape_params = RL_DELTA_SHAPE,
-    .log_sd = 0.8,
+    .log_sd = 0.4,
 };
 
 const struct rl_op_type rl_op_gdn_update = {
@@ -119,5 +119,5 @@ const struct rl_op_type rl_op_gdn_update = {
     .coef = rl_kern_gdn_update_coef,
     .time = rl_kern_gdn_update_time,
     .shape_params = RL_DELTA_SHAPE,
-    .log_sd = 0.7,
+    .log_sd = 0.25,
 };

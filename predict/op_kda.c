@@ -60,7 +60,7 @@ const struct rl_op_type rl_op_kda_scan = {
     .coef = rl_kern_kda_scan_coef,
     .time = rl_kern_kda_scan_time,
     .shape_params = RL_DELTA_SHAPE,
-    .log_sd = 1,
+    .log_sd = 0.7,
 };
 
 const struct rl_op_type rl_op_kda_update = {
@@ -74,5 +74,5 @@ const struct rl_op_type rl_op_kda_update = {
     .coef = rl_kern_kda_update_coef,
     .time = rl_kern_kda_update_time,
     .shape_params = RL_DELTA_SHAPE,
-    .log_sd = 0.5,
+    .log_sd = 0.25,
 };

@@ -86,7 +86,7 @@ const struct rl_op_type rl_op_selective_scan = {
     .coef = rl_kern_selective_scan_coef,
     .time = rl_kern_selective_scan_time,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
-    .log_sd = 0.8, /* as gdn_scan */
+    .log_sd = 0.35, /* against profiles of two devices */
 };
 
 const struct rl_op_type rl_op_selective_state_update = {
@@ -100,5 +100,5 @@ const struct rl_op_type rl_op_selective_state_update = {
     .coef = rl_kern_selective_state_update_coef,
     .time = rl_kern_selective_state_update_time,
     .shape_params = 1U << RL_SS_CHANNELS | 1U << RL_SS_STATE,
-    .log_sd = 0.7, /* as gdn_update */
+    .log_sd = 0.35, /* as ssd_update */
 };

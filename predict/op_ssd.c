@@ -122,7 +122,7 @@ const struct rl_op_type rl_op_ssd_scan = {
     .coef = rl_kern_ssd_scan_coef,
     .time = rl_kern_ssd_scan_time,
     .shape_params = SSD_SHAPE,
-    .log_sd = 1.1,
+    .log_sd = 0.4,
 };
 
 const struct rl_op_type rl_op_ssd_update = {
@@ -136,5 +136,5 @@ const struct rl_op_type rl_op_ssd_update = {
     .coef = rl_kern_ssd_update_coef,
     .time = rl_kern_ssd_update_time,
     .shape_params = SSD_SHAPE,
-    .log_sd = 0.7, /* as gdn_update */
+    .log_sd = 0.35, /* as gdn_update, and what is not measured */
 };
