@@ -6,6 +6,7 @@
 #include "path.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 extern const struct rl_family rl_family_llama, rl_family_gpt, rl_family_gemma;
@@ -39,15 +40,20 @@ const struct rl_family *rl_family_find(const char *model_type)
 static int unknown(const struct rl_cfg *c, struct rl_error *err)
 {
     const char *known[MOST_TYPES];
-    char near[160];
+    char near[160], list[1400] = "";
+    size_t used = 0;
     int n = 0;
 
     for (int i = 0; rl_families[i]; i++)
         for (int j = 0; rl_families[i]->model_types[j] && n < MOST_TYPES; j++)
             known[n++] = rl_families[i]->model_types[j];
+    for (int i = 0; i < n && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                 known[i]);
     rl_nearest(c->model_type, (char *const *)(uintptr_t)known, n, 3, near, sizeof near);
     return rl_fail(err, RL_ENAME, c->source, 0,
-                   "unknown model_type '%s'; nearest known: %s", c->model_type, near);
+                   "unknown model_type '%.64s'; nearest: %s; known: %s", c->model_type,
+                   near, list);
 }
 
 /* What this one checkpoint holds beside its weights (a zoo file's `file_only`:

@@ -262,7 +262,7 @@ static void expect_bad(const char *text, const char *want)
     rl_cfg_clear(&c);
 }
 
-Test(graph, an_unknown_type_names_the_nearest)
+Test(graph, an_unknown_type_lists_every_known_one)
 {
     struct rl_error err = {0};
     struct rl_graph g;
@@ -271,7 +271,11 @@ Test(graph, an_unknown_type_names_the_nearest)
     cr_assert(
         rl_cfg_init(&c, "c.json", json_pack("{s:s}", "model_type", "mamba3"), &err) == 0);
     cr_expect(rl_family_build(&c, &g, &err) == -1);
-    cr_expect(strstr(err.text, "mamba2"), "%s", err.text);
+    cr_expect(strstr(err.text, "nearest: mamba"), "%s", err.text);
+    for (int i = 0; rl_families[i]; i++)
+        for (int j = 0; rl_families[i]->model_types[j]; j++)
+            cr_expect(strstr(err.text, rl_families[i]->model_types[j]), "%s",
+                      rl_families[i]->model_types[j]);
     rl_cfg_clear(&c);
 }
 
@@ -282,7 +286,7 @@ Test(graph, an_unknown_type_names_the_nearest)
 Test(graph, wrong_configs_are_named)
 {
     expect_bad("{\"model_type\":\"lama\"}",
-               "c.json: unknown model_type 'lama'; nearest known: llama,");
+               "c.json: unknown model_type 'lama'; nearest: llama,");
     expect_bad(
         "{\"model_type\":\"llama\"}",
         "c.json: 'hidden_size': expected a whole number >= 1, but the field is missing");
