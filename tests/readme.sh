@@ -11,7 +11,7 @@ PATH=$top_builddir:$PATH
 export PATH
 
 masked() { # numbers, their units' prefixes and the blanks that pad them
-    sed -E 's/[0-9][0-9.]*/0/g; s/0 +([numkKMGTP]i?)?(s|B|J|W|FLOP)/0 \2/g; s/ +/ /g; s/-+/-/g' "$1"
+    sed -E 's/[0-9][0-9.]*(e[+-][0-9]+)?/0/g; s/0 +([numkKMGTP]i?)?(s|B|J|W|FLOP)/0 \2/g; s/ +/ /g; s/-+/-/g' "$1"
 }
 
 rewrite() { # page on stdin, with real output on stdout
