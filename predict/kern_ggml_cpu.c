@@ -40,14 +40,15 @@ static double nodes_s(const struct rl_machine *m, double n, double one_us)
 
 /* matrices */
 
-enum { G_RATE, G_HALF, G_SHORT, G_HOT, G_JOIN, G_NODE };
+enum { G_RATE, G_HALF, G_SHORT, G_HOT, G_DRAM, G_JOIN, G_NODE };
 
 static const struct rl_coef gemm_coef[] = {
     {"rate", "1", RL_C_LOG, 0.8, 0.05, 4, 0.3, "FP32 FMA peak reached by many rows"},
     {"half", "rows", RL_C_LOG, 3.5, 0.5, 64, 0.3, "rows that reach half of it"},
     {"short", "1", RL_C_LOG, 100, 1, 1000, 0.3, "K at which a dot product loses half"},
     {"hot", "B/FLOP", RL_C_LOG, 0.2, 0.02, 2, 0.3, "weights walked per peak FMA FLOP"},
-    {"join", "1", RL_C_LOG, 2.5, 1, 20, 0.3, "exponent joining dot products and DRAM"},
+    {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.1, 0.1, "sustained DRAM rate reached"},
+    {"join", "1", RL_C_LOG, 4, 1, 20, 0.3, "exponent joining dot products and DRAM"},
     {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
@@ -57,7 +58,7 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 {
     double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
     double bytes = n * k * rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    double peak = m->peak[RL_FP32], memory = bytes / m->dram;
+    double peak = m->peak[RL_FP32], memory = bytes / (c[G_DRAM] * m->dram);
     double compute = bytes / (c[G_HOT] * peak);
     double node = nodes_s(m, 1, c[G_NODE]);
 
@@ -170,13 +171,14 @@ static double conv_time(const double *p, const struct rl_machine *m, const doubl
 
 /* recurrent layers */
 
-enum { S_CLOCKS, S_SKIP, S_NODES, S_NODE };
+enum { S_CLOCKS, S_SKIP, S_DRAM, S_NODES, S_NODE };
 
 #define SCAN(clocks, skip, nodes)                                                        \
     {                                                                                    \
         {"clocks", "clk", RL_C_LOG, clocks, 0.05, 100, 0.3,                              \
          "per state element, token and core"},                                           \
             {"skip", "clk", RL_C_LOG, skip, 0.1, 100, 0.3, "per channel and token: D·x"}, \
+            {"dram", "1", RL_C_LOG, 0.8, 0.3, 1.1, 0.1, "sustained DRAM rate reached"},  \
             {"nodes", "1", RL_C_LINEAR, nodes, 0, 20, 0, "ggml nodes of one call"},      \
             {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},          \
         {                                                                                \
@@ -196,7 +198,7 @@ static double scan_s(const struct rl_machine *m, const double *c, double sequenc
     double elements = sequences * channels * state, clocks = core_clocks(m);
     double compute = (elements * c[S_CLOCKS] + sequences * channels * c[S_SKIP]) *
                      tokens / clocks;
-    double memory = 4 * 4 * elements / m->dram; /* fp32: read, scratch, back */
+    double memory = 4 * 4 * elements / (c[S_DRAM] * m->dram); /* fp32: read, scratch, back */
     double node = nodes_s(m, c[S_NODES], c[S_NODE]);
 
     set_part(part, compute, memory, node);

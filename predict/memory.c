@@ -71,7 +71,7 @@ double rl_state_bytes(const struct rl_plan *pl)
         if (c->kind == RL_CACHE_STATE)
             bytes += c->layers * c->elems * share * rl_dtype_bytes(pl->state);
         else if (c->kind == RL_CACHE_CONV)
-            bytes += c->layers * c->elems * share * rl_dtype_bytes(pl->act);
+            bytes += c->layers * c->elems * share * pl->mem.act_bytes;
     }
     return bytes;
 }
@@ -142,7 +142,7 @@ struct pass_size {
 static double layer_peak(const struct rl_plan *pl, const struct pass_size *z, double *sum)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = rl_dtype_bytes(pl->act), peak = 0, mask = 0;
+    double a = pl->mem.act_bytes, peak = 0, mask = 0;
     double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
     bool dense = g->dense_mask || (g->mask_from > 0 && z->cached >= g->mask_from);
 
@@ -164,7 +164,7 @@ static double layer_peak(const struct rl_plan *pl, const struct pass_size *z, do
 static struct peak pass_peak(const struct rl_plan *pl, const struct pass_size *z)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = rl_dtype_bytes(pl->act), sum, layer = layer_peak(pl, z, &sum);
+    double a = pl->mem.act_bytes, sum, layer = layer_peak(pl, z, &sum);
     double copies = g->logit_copies > 0 ? g->logit_copies : 1;
     bool upcast = pl->mem.upcast && g->logits_upcast;
     double vocab = ceil(g->vocab / pl->setup.tp);
@@ -224,7 +224,7 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     m->state = q->batch * rl_state_bytes(pl);
     m->activations = p.activations;
     m->logits = p.logits;
-    m->workspace = pl->mem.workspace;
+    m->workspace = pl->mem.workspace + pl->mem.repack;
     /* whole bytes, so that the printed parts add up to the printed total */
     double *part[] = {&m->weights,     &m->kv_cache, &m->state,
                       &m->activations, &m->logits,   &m->workspace};

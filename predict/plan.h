@@ -77,6 +77,8 @@ struct rl_plan {
         double workspace, context; /* bytes */
         double utilisation; /* part of the device a server lets itself use */
         bool eager;         /* every intermediate is a tensor of its own */
+        double act_bytes;   /* of an activation element in memory */
+        double repack;      /* bytes of a second, rearranged copy of weights */
         bool upcast;        /* logits get an fp32 copy where the model does so */
     } mem;
     struct {                     /* layers over several devices */

@@ -291,7 +291,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "peak_memory_reserved"))
         exact(out, p->memory.reserved - unheld(pl, p), 2 * slack);
     else if (!strcmp(m, "peak_memory_rss"))
-        exact(out, p->memory.reserved + p->memory.runtime, 2 * slack);
+        exact(out, p->memory.reserved + p->memory.runtime, 0.05);
     else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))
         *out = p->prefill_j;
     else if (!strcmp(m, "decode_energy") && isfinite(p->output_token_j.value))

@@ -16,7 +16,7 @@ static const char *const known[] = {
     "kv.",           "launches.", "logits",   "logits.", "mask.",        "mem.",
     "model",         "name",      "overlap",  "page.",   "spread.",      "state_dtype",
     "step.",         "vendor",    "weights.", "cc_min",  "act.",         "speed.",
-    "split.",        "attn.",     "dequant.", "repack",  "fallback.",    NULL,
+    "split.",        "attn.",     "dequant.", "repack",  "repack.",  "fallback.",    NULL,
 };
 
 static bool key_known(const char *key)
