@@ -83,14 +83,15 @@ static void attention(struct rl_build *b)
     double heads = rl_b_num(b, "num_attention_heads");
     bool bias = rl_b_bool_or(b, "attention_bias", false);
 
-    rl_b_attention(b, &(struct rl_attn){
-                          .heads = heads,
-                          .kv_heads = rl_b_num_or(b, "num_key_value_heads", 8),
-                          .head_dim = rl_b_num_or(b, "head_dim", 128),
-                          .rope_dim = -1,
-                          .qkv_bias = bias,
-                          .o_bias = bias,
-                      });
+    rl_b_attention(b,
+                   &(struct rl_attn){
+                       .heads = heads,
+                       .kv_heads = rl_b_num_or(b, "num_key_value_heads", 8),
+                       .head_dim = rl_b_num2_or(b, "head_dim", "attention_head_dim", 128),
+                       .rope_dim = -1,
+                       .qkv_bias = bias,
+                       .o_bias = bias,
+                   });
 }
 
 static void moe(struct rl_build *b)

@@ -52,29 +52,51 @@ static const char *string_of(const json_t *object, const char *key)
     return s && *s ? s : NULL;
 }
 
-/* The checkpoints of state-spaces/mamba write the arguments of their own class
- * (mamba_ssm/models/config_mamba.py): as Hugging Face's fields. */
-static int translate_mamba_ssm(json_t *root)
+/* Copies fields under another name, unless that name is taken. */
+static int rename_fields(json_t *to, const json_t *from, const char *const name[][2])
 {
-    static const char *const name[][2] = {
-        {"d_model", "hidden_size"}, {"n_layer", "num_hidden_layers"}, {NULL, NULL}};
-    const json_t *ssm = json_object_get(root, "ssm_cfg");
+    for (int i = 0; name[i][0]; i++) {
+        json_t *v = json_object_get(from, name[i][0]);
+
+        if (v && !json_object_get(to, name[i][1]) &&
+            json_object_set(to, name[i][1], v) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The checkpoints of state-spaces/mamba write the arguments of their own class
+ * (mamba_ssm/models/config_mamba.py): as Hugging Face's fields.  The hybrid among
+ * them (attn_layer_idx) has convolutions in its attention: no family here. */
+static int translate_mamba_ssm(struct rl_cfg *c, struct rl_error *err)
+{
+    static const char *const outer[][2] = {{"d_model", "hidden_size"},
+                                           {"n_layer", "num_hidden_layers"},
+                                           {"tie_embeddings", "tie_word_embeddings"},
+                                           {NULL, NULL}};
+    static const char *const inner[][2] = {
+        {"d_state", "state_size"},    {"d_conv", "conv_kernel"},
+        {"expand", "expand"},         {"headdim", "head_dim"},
+        {"ngroups", "n_groups"},      {"dt_rank", "time_step_rank"},
+        {"chunk_size", "chunk_size"}, {NULL, NULL}};
+    const json_t *ssm = json_object_get(c->root, "ssm_cfg");
     const char *layer = string_of(ssm, "layer");
     bool two = layer && strcmp(layer, "Mamba2") == 0;
-    double vocab = json_number_value(json_object_get(root, "vocab_size"));
-    double pad = json_number_value(json_object_get(root, "pad_vocab_size_multiple"));
-    int rc =
-        json_object_set_new(root, "model_type", json_string(two ? "mamba2" : "mamba"));
+    double vocab = json_number_value(json_object_get(c->root, "vocab_size"));
+    double pad = json_number_value(json_object_get(c->root, "pad_vocab_size_multiple"));
 
-    for (int i = 0; name[i][0] && rc == 0; i++)
-        if (!json_object_get(root, name[i][1]))
-            rc = json_object_set(root, name[i][1], json_object_get(root, name[i][0]));
-    if (rc == 0 && two) /* Hugging Face's default is Codestral's 8 */
-        rc = json_object_set_new(root, "n_groups", json_integer(1));
-    if (rc == 0 && vocab > 0 && pad > 1 && vocab < 0x1p53 && pad < 0x1p53 - vocab)
-        rc = json_object_set_new(root, "vocab_size",
-                                 json_integer((json_int_t)(ceil(vocab / pad) * pad)));
-    return rc;
+    if (json_array_size(json_object_get(c->root, "attn_layer_idx")) > 0)
+        return rl_cfg_bad(c, err, "attn_layer_idx", "no attention layers");
+    if (rename_fields(c->root, c->root, outer) < 0 ||
+        rename_fields(c->root, ssm, inner) < 0)
+        return rl_fail(err, RL_ENOMEM, c->source, 0, "out of memory");
+    json_object_set_new(c->root, "model_type", json_string(two ? "mamba2" : "mamba"));
+    if (two && !json_object_get(c->root, "n_groups")) /* Hugging Face's default is 8 */
+        json_object_set_new(c->root, "n_groups", json_integer(1));
+    if (vocab > 0 && pad > 1 && vocab < 0x1p53 && pad < 0x1p53 - vocab)
+        json_object_set_new(c->root, "vocab_size",
+                            json_integer((json_int_t)(ceil(vocab / pad) * pad)));
+    return 0;
 }
 
 int rl_cfg_init(struct rl_cfg *c, const char *source, json_t *top, struct rl_error *err)
@@ -92,8 +114,9 @@ int rl_cfg_init(struct rl_cfg *c, const char *source, json_t *top, struct rl_err
         rl_fail(err, RL_ENOMEM, source, 0, "out of memory");
         goto bad;
     }
-    if (!text && !string_of(top, "model_type") && json_object_get(top, "ssm_cfg"))
-        translate_mamba_ssm(c->root);
+    if (!text && !string_of(top, "model_type") && json_object_get(top, "ssm_cfg") &&
+        translate_mamba_ssm(c, err) < 0)
+        goto bad;
     c->model_type = string_of(text ? top : c->root, "model_type");
     c->text_type = text ? string_of(text, "model_type") : NULL;
     if (!c->model_type)

@@ -136,6 +136,23 @@ Test(modelcfg, configs_of_mamba_ssm)
     cr_expect(rl_cfg_num(&c, "hidden_size", &x, &err) == 0 && x == 2048);
     cr_expect(rl_cfg_num(&c, "vocab_size", &x, &err) == 0 && x == 50288);
     rl_cfg_clear(&c);
+    c = parse("{\"d_model\": 64, \"ssm_cfg\": {\"d_state\": 8, \"dt_rank\": \"auto\"}}");
+    cr_expect_str_eq(c.model_type, "mamba");
+    cr_expect(rl_cfg_num(&c, "state_size", &x, &err) == 0 && x == 8);
+    rl_cfg_clear(&c);
+}
+
+Test(modelcfg, hybrids_of_mamba_ssm_are_refused)
+{
+    static const char text[] =
+        "{\"d_model\": 64, \"ssm_cfg\": {}, \"attn_layer_idx\": [9]}";
+    struct rl_error err = {0};
+    struct rl_cfg c;
+    json_t *top = rl_json_parse("config.json", text, strlen(text), &err);
+
+    cr_expect(rl_cfg_init(&c, "config.json", top, &err) == -1);
+    expect_error(err,
+                 "config.json: 'attn_layer_idx': expected no attention layers, got [9]");
 }
 
 /* quantization_config -> linear, experts, head */
