@@ -323,17 +323,36 @@ int bench_entry_load(struct bench_entry *e, const char *path, struct rl_error *e
     return rc;
 }
 
+static bool is(const struct bench_row *r, const char *kind)
+{
+    return !strcmp(r->kind, kind);
+}
+
+/* What a driver says of a part never replaces its sheet. */
+static void keep_sheet(struct bench_entry *e, const struct bench_entry *old)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        const struct bench_row *o = NULL;
+        if (is(&e->row[i], "datasheet") || is(&e->row[i], "text"))
+            o = find(old, e->row[i].key, e->row[i].kind);
+        if (o)
+            e->row[i] = *o;
+    }
+}
+
 int bench_entry_merge(struct bench_entry *e, const struct bench_entry *old,
                       struct rl_error *err)
 {
     size_t own = e->n;
+    keep_sheet(e, old);
     for (size_t i = 0; i < old->n; i++) {
         struct bench_entry mine = {.row = e->row, .n = own};
         const struct bench_row *r = &old->row[i];
-        bool measured = !strcmp(r->kind, "burst") || !strcmp(r->kind, "sustained");
-        if (find(&mine, r->key, measured ? r->kind : NULL) && measured)
+        if (find(&mine, r->key, r->kind))
             continue;
-        if (!measured && (find(&mine, r->key, r->kind) || find(&mine, r->key, "text")))
+        /* one row says a fact: a prior gives way to what is known now */
+        if (!is(r, "burst") && !is(r, "sustained") && !is(r, "datasheet") &&
+            find(&mine, r->key, NULL))
             continue;
         struct bench_row *to = append(e, err);
         if (!to)

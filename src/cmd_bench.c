@@ -27,6 +27,7 @@ static const struct rl_option options[] = {
     {"out", 0, "ID", NULL, "name of the entry, or a file that ends in .csv", NULL},
     {"rows", 0, "FILE", NULL, "keep the measured rows here", "file"},
     {"resume", 0, "FILE", NULL, "keep the rows of FILE, measure what it lacks", "file"},
+    {"from", 0, "FILE", NULL, "make the entry of rows measured elsewhere", "file"},
     {"dry-run", 'n', NULL, NULL, "print the plan with its time", NULL},
     {"list", 'l', NULL, NULL, "print the items", NULL},
     {NULL, 0, NULL, NULL, NULL, NULL},
@@ -98,7 +99,7 @@ static int make_folders(const char *path, struct rl_error *err)
 static int choose_paths(struct bench *b, struct rl_error *err)
 {
     const char *out = option(b, "out"), *rows = option(b, "rows"),
-               *resume = option(b, "resume");
+               *resume = option(b, "resume"), *from = option(b, "from");
     size_t len = out ? strlen(out) : 0;
     bool file = len > 4 && !strcmp(out + len - 4, ".csv");
     if (out && !file)
@@ -119,8 +120,8 @@ static int choose_paths(struct bench *b, struct rl_error *err)
         snprintf(b->entry, sizeof b->entry, "%s", out);
     else
         snprintf(b->entry, sizeof b->entry, "%s/%s.csv", b->user, b->id);
-    if (rows || resume)
-        snprintf(b->rows, sizeof b->rows, "%s", rows ? rows : resume);
+    if (from || rows || resume)
+        snprintf(b->rows, sizeof b->rows, "%s", from ? from : rows ? rows : resume);
     else
         snprintf(b->rows, sizeof b->rows, "%s/bench/%s.csv", b->user, b->id);
     size_t stem = strlen(b->rows);
@@ -258,7 +259,11 @@ static int run(const struct rl_args *a)
         return rc;
     if (rl_arg(&rl_cmd_bench, a, "quick") && rl_arg(&rl_cmd_bench, a, "full"))
         return rl_usage_error(&rl_cmd_bench, "--quick and --full exclude each other");
-    if (choose_paths(&b, &err) || find_program(&b, program, sizeof program, &err) ||
+    if (choose_paths(&b, &err))
+        return rl_die(&err);
+    if (option(&b, "from"))
+        return finish(&b, &err) ? rl_die(&err) : RL_EXIT_OK;
+    if (find_program(&b, program, sizeof program, &err) ||
         (!dry && make_folders(b.rows, &err)))
         return rl_die(&err);
     if (option(&b, "item") && !(items = rl_strdup(option(&b, "item"), &err)))
