@@ -8,8 +8,9 @@
  * form 1 (one CTA per sequence and channel, 1024 tokens at a time):
  *   head   = cta·(channels·batch)/SMs·(scalar below 8 tokens, 1 above)
  * Update:
- *   t = (fixed^join + memory^join)^(1/join)
- *   bytes: state read once, a state and two activations for each token
+ *   t = (fixed^join + body^join)^(1/join), body² = memory² + issue²
+ *   bytes: state read and written once, two activations for each token
+ *   issue: `token` clocks of an SM for each channel and token
  *
  * memory goes at L2's rate as far as a repeated call finds its set there, else
  * at DRAM's.  Calls that are three convolutions differ in `fixed` and in how
@@ -51,7 +52,7 @@ const struct rl_coef rl_kern_conv1d_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-enum { U_FIXED, U_DRAM, U_L2, U_KEEP, U_EDGE, U_JOIN, U_CREEP };
+enum { U_FIXED, U_DRAM, U_L2, U_KEEP, U_EDGE, U_JOIN, U_CREEP, U_TOKEN };
 
 const struct rl_coef rl_kern_conv1d_update_coef[] = {
     {"fixed", "us", RL_C_LOG, 2, 0.2, 30, 0.5, "launch, prologue, epilogue"},
@@ -61,6 +62,7 @@ const struct rl_coef rl_kern_conv1d_update_coef[] = {
     {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},
     {"join", "1", RL_C_LOG, 1.3, 1, 8, 0.4, "1: fixed and memory add; 8: they overlap"},
     {"creep", "us", RL_C_LOG, 0.03, 0.002, 1, 1, "each doubling of the blocks"},
+    {"token", "1", RL_C_LOG, 1, 0.02, 20, 0.7, "clocks of an SM, a channel and token"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -105,12 +107,13 @@ double rl_kern_conv1d_update_time(const double *p, const struct rl_machine *m,
 {
     double rows = p[RL_CONV_BATCH] * p[RL_CONV_CHANNELS], len = p[RL_CONV_SEQ_LEN];
     double state = p[RL_CONV_WIDTH] - 1, fixed = c[U_FIXED] * us;
-    double bytes = element(p) * rows * (state + len * (state + 2));
-    double set = element(p) * rows * (state + (len - 1) * state + 2 * len);
+    double bytes = element(p) * rows * (2 * state + 2 * len);
+    double set = element(p) * rows * (state + 2 * len);
     double miss = m->warm > 0 ? rl_kern_miss_all(m, set, c[U_KEEP], c[U_EDGE]) : 1;
     double memory = rl_kern_memory(m, bytes, miss, c[U_L2], c[U_DRAM]);
+    double issue = c[U_TOKEN] * rows * len / (m->sm * m->clock_hz);
 
     fixed += c[U_CREEP] * us * log2(1 + rows / 512);
-    report(part, fixed, 0, memory);
-    return rl_kern_join(fixed, memory, c[U_JOIN]);
+    report(part, fixed, issue, memory);
+    return rl_kern_join(fixed, hypot(memory, issue), c[U_JOIN]);
 }

@@ -3,13 +3,17 @@
  * shared memory) and Mamba-1's selective scan.
  *
  * Chunked scans, n = sequences × heads, nc = chunks of a sequence:
- *   t = fixed + row·min(L, chunk) + (serial^join + body^join)^(1/join) + ragged
- *   serial = (wave + tau·nc)·waves, waves = (1 + (n/(occ·SMs))^4)^(1/4) where the
- *            kernels overlap (form 0), ceil(n/SMs) where each CTA keeps its head
- *            to the end (form 1)
- *   body   = FLOP of whole chunks at `rate` FLOP per clock and SM, plus bytes:
- *            activations, states, and `spill` of what passes between kernels
+ *   t = fixed + row·min(L, chunk) + state + (serial^join + body^join)^(1/join)
  *   row    = the triangular solve, one row after another
+ *   state  = bytes of the first and last states
+ *   serial = (wave + tau·nc)·waves, waves = (1 + (n/(occ·SMs))^4)^(1/4) where CTAs
+ *            of different heads overlap (form 0), ceil(n/SMs) where each keeps its
+ *            head to the end (forms 1 and 2)
+ *   body   = FLOP of whole chunks at `rate` FLOP per clock and SM (not in form 1,
+ *            one kernel, whose chunk steps are all it does), plus bytes:
+ *            activations, and `spill` of what passes between kernels
+ *   ragged, raggedn: added where the length is no multiple of what the kernel
+ *            loads at once; so such a length may cost more than the next whole one
  *
  * `rate` counts clocks, not the tensor peak: these kernels issue small products
  * with exponentials and masks between them, and reach 3-10 % of any peak.
@@ -33,9 +37,9 @@ enum {
     KEEP,
     EDGE,
     JOIN,
+    FORM,
     RAGGED,
-    RAGGED_N,
-    FORM
+    RAGGED_N
 };
 
 #define SCAN_COEFS(FIX, ROWS, TAUS, RATES)                                                \
@@ -43,7 +47,7 @@ enum {
         {"row", "us", RL_C_LOG, ROWS, 0.001, 2, 0.7, "a token of the first chunk"},       \
         {"tau", "us", RL_C_LOG, TAUS, 0.1, 30, 0.4, "one step from chunk to chunk"},      \
         {"occ", "1", RL_C_LOG, 1.5, 0.25, 16, 0.6, "heads an SM steps at once"},          \
-        {"wave", "us", RL_C_LOG, 3, 0.02, 40, 0.7, "state in and out of one wave"},         \
+        {"wave", "us", RL_C_LOG, 3, 0.02, 40, 0.7, "state in and out of one wave"},       \
         {"rate", "1", RL_C_LOG, RATES, 20, 8000, 0.5, "FLOP per clock and SM"},           \
         {"l2", "1", RL_C_LOG, 0.8, 0.05, 4, 0.5, "L2 rate reached"},                      \
         {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},              \
@@ -51,17 +55,25 @@ enum {
         {"keep", "1", RL_C_LOG, 1.5, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
         {"edge", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},             \
         {"join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"},    \
-        {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},      \
-        {"raggedn", "us", RL_C_LOG, 0.05, 0.001, 10, 1.5, "the same, per head and SM"},   \
-        {"form", "1", RL_C_CHOICE, 0,                                                     \
-         0,      2,   0,           "waves 0 overlap, 1 whole, 2 whole and core"},         \
     {                                                                                     \
-        NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                            \
+        "form", "1", RL_C_CHOICE, 0, 0, 2, 0,                                             \
+            "waves 0 overlap, 1 whole, 2 whole and core"                                  \
+    }
+#define RAGGED_COEFS                                                                     \
+    {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},         \
+    {                                                                                    \
+        "raggedn", "us", RL_C_LOG, 0.05, 0.001, 10, 1.5, "the same, per head and SM"     \
+    }
+#define END                                                                              \
+    {                                                                                    \
+        NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                           \
     }
 
-const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700)};
-const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550)};
-const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 400)};
+const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700), END};
+const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550),
+                                                RAGGED_COEFS, END};
+const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 400),
+                                                RAGGED_COEFS, END};
 
 static const double us = 1e-6;
 static const double delta_chunk = 64, vector_chunk = 16; /* tokens */
@@ -69,7 +81,7 @@ static const double delta_chunk = 64, vector_chunk = 16; /* tokens */
 struct scan {
     struct rl_work w;
     double heads;           /* sequences × heads */
-    double len, chunk, pad; /* tokens; pad: a ragged length goes another way */
+    double len, chunk, pad; /* tokens; pad: other lengths are slower; 0: none */
     double spill;           /* bytes that pass between kernels, once out and in */
     double again; /* bytes that blocks read again and again: L2 always has them */
     double flop;  /* of whole chunks */
@@ -98,7 +110,7 @@ static double scan_seconds(const struct scan *s, const struct rl_machine *m,
 
     if (m->warm <= 0) /* a model's other layers have pushed the states out */
         state = fmax(state, s->w.cache_bytes / (c[DRAM] * m->dram_peak));
-    if (fmod(s->len, s->pad) > 0)
+    if (s->pad > 0 && fmod(s->len, s->pad) > 0)
         fixed += (c[RAGGED] + c[RAGGED_N] * s->heads / m->sm) * us;
     if (part) {
         part[RL_B_LAUNCH] = fixed;
@@ -114,7 +126,7 @@ static double padded(double len, double chunk)
     return ceil(len / chunk) * chunk;
 }
 
-static double delta_seconds(const struct rl_op_type *op, const double *p,
+static double delta_seconds(const struct rl_op_type *op, double pad, const double *p,
                             const struct rl_machine *m, const double *c,
                             double part[RL_NBOUNDS])
 {
@@ -122,7 +134,7 @@ static double delta_seconds(const struct rl_op_type *op, const double *p,
     struct scan s = {.heads = p[RL_GDN_BATCH] * p[RL_GDN_V_HEADS],
                      .len = p[RL_GDN_SEQ_LEN],
                      .chunk = delta_chunk,
-                     .pad = vector_chunk};
+                     .pad = pad};
     op->work(p, &s.w);
     s.spill = s.w.l2_bytes;
     s.flop = s.heads * padded(s.len, delta_chunk) *
@@ -133,13 +145,13 @@ static double delta_seconds(const struct rl_op_type *op, const double *p,
 double rl_kern_gdn_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    return delta_seconds(&rl_op_gdn_scan, p, m, c, part);
+    return delta_seconds(&rl_op_gdn_scan, 0, p, m, c, part);
 }
 
 double rl_kern_kda_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    return delta_seconds(&rl_op_kda_scan, p, m, c, part);
+    return delta_seconds(&rl_op_kda_scan, vector_chunk, p, m, c, part);
 }
 
 double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const double *c,
