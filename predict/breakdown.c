@@ -86,6 +86,7 @@ int rl_breakdown(const struct rl_plan *pl, const struct rl_query *q,
             struct rl_plan alone = *pl;
             alone.node = &pl->node[i];
             alone.nnodes = 1;
+            alone.memo = NULL;
             int rc = pl->node[i].phase & want
                          ? add_row(&alone, &pl->node[i], q, decode, fn, arg)
                          : 0;

@@ -7,12 +7,12 @@
 struct rl_op_row {
     const char *op, *label, *phase; /* "prefill" or "decode" */
     enum rl_class cls;
-    double calls;          /* per pass */
-    char params[256];      /* of the first pass of the phase */
-    double time_s;         /* all calls: whole prefill, or the mean decode step */
-    double flop, bytes;    /* the same, DRAM bytes */
+    double calls;       /* per pass */
+    char params[256];   /* of the first pass of the phase */
+    double time_s;      /* all calls: whole prefill, or the mean decode step */
+    double flop, bytes; /* the same, DRAM bytes */
     enum rl_bound bound;
-    char source[200];      /* where the coefficients come from */
+    char source[200]; /* where the coefficients come from */
 };
 
 /* Calls fn for every operator that takes time; stops when it returns nonzero. */

@@ -529,6 +529,9 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     for (size_t i = 0; i < g->nnodes; i++)
         if (bind_node(pl, db, &g->node[i], err))
             return -1;
+    pl->memo = rl_memo_new(err);
+    if (!pl->memo)
+        return -1;
     pl->kv_bytes_per_token = kv_bytes_per_token(pl);
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",
@@ -579,6 +582,7 @@ void rl_plan_free(struct rl_plan *pl)
         return;
     rl_kernel_db_free(pl->own_db);
     rl_graph_clear(&pl->merged);
+    free(pl->memo);
     free(pl->node);
     free(pl);
 }

@@ -56,11 +56,11 @@ struct rl_plan {
     enum rl_dtype wdtype[RL_NWCLASSES], dtype, act, kv, state;
     char dtype_name[32];
 
-    struct rl_graph merged;      /* nodes with joined projections, if the stack
-                                    joins them; else empty */
+    struct rl_graph merged; /* nodes with joined projections, if the stack
+                               joins them; else empty */
     struct rl_bound_node *node;
     int nnodes;
-    double kv_bytes_per_token;   /* of unwindowed layers, this rank */
+    double kv_bytes_per_token; /* of unwindowed layers, this rank */
 
     /* the software stack */
     bool graph_prefill, graph_decode; /* CUDA graphs replay the pass */
@@ -72,22 +72,23 @@ struct rl_plan {
     double spread[2];                 /* log-sd of end-to-end residuals */
     bool logits_all;
     struct {
-        double kv_block;    /* tokens a cache grows by */
-        double slack, round;/* allocator: fraction on top, bytes rounded up to */
+        double kv_block;           /* tokens a cache grows by */
+        double slack, round;       /* allocator: fraction on top, bytes rounded up to */
         double workspace, context; /* bytes */
-        double utilisation; /* part of the device a server lets itself use */
-        bool eager;         /* every intermediate is a tensor of its own */
-        double act_bytes;   /* of an activation element in memory */
-        double repack;      /* bytes of a second, rearranged copy of weights */
-        bool upcast;        /* logits get an fp32 copy where the model does so */
+        double utilisation;        /* part of the device a server lets itself use */
+        bool eager;                /* every intermediate is a tensor of its own */
+        double act_bytes;          /* of an activation element in memory */
+        double repack;             /* bytes of a second, rearranged copy of weights */
+        bool upcast;               /* logits get an fp32 copy where the model does so */
     } mem;
-    struct {                     /* layers over several devices */
-        double stage;            /* slowest stage over the mean; 0: not modelled */
-        double hop_s;            /* from one device to the next */
-        double queue;            /* kernels a device's launch queue takes; 0: any */
+    struct {          /* layers over several devices */
+        double stage; /* slowest stage over the mean; 0: not modelled */
+        double hop_s; /* from one device to the next */
+        double queue; /* kernels a device's launch queue takes; 0: any */
     } split;
-    double score_bytes;               /* traffic per score without flash kernels */
+    double score_bytes; /* traffic per score without flash kernels */
 
+    struct rl_memo *memo; /* see schedule.c; NULL: none */
     char note[RL_MAXNOTES][200];
     int nnotes;
 };
@@ -96,6 +97,9 @@ struct rl_plan {
 struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_device *d,
                              const struct rl_model *m, const struct rl_runtime *r,
                              const struct rl_setup *s, struct rl_error *err);
+
+/* Room for the sums of passes met last; released by free(). */
+struct rl_memo *rl_memo_new(struct rl_error *err);
 
 /* Fills a node's parameters for a pass: p[RL_MAXPARAMS]. */
 void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,

@@ -82,7 +82,7 @@ static void predict_decode(const struct rl_plan *pl, const struct rl_query *q,
     out->host_decode_s = s.host;
     out->launches_decode = s.launches;
     out->decode_tokens_per_s = q->batch / out->tpot_s.value;
-    out->sol_tpot_s = rl_decode_speed_of_light(pl, q, n < 1 ? 1 : n);
+    out->sol_tpot_s = s.speed_of_light;
     energy(pl, &s, &out->tpot_s, q->batch, &out->output_token_j);
     out->e2e_s.value = out->ttft_s.value + n * out->tpot_s.value;
     out->e2e_s.lo = out->ttft_s.lo + n * out->tpot_s.lo;
@@ -108,7 +108,7 @@ int rl_predict(const struct rl_plan *pl, const struct rl_query *q,
     out->host_prefill_s = s.host;
     out->launches_prefill = s.launches;
     out->prefill_tokens_per_s = q->ctx * q->batch / out->ttft_s.value;
-    out->sol_ttft_s = rl_prefill_speed_of_light(pl, q);
+    out->sol_ttft_s = s.speed_of_light;
     energy(pl, &s, &out->ttft_s, 1, &out->prefill_j);
     if (pl->model->graph.has_decode) {
         predict_decode(pl, q, out);

@@ -133,8 +133,8 @@ static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *
     if (e->device)
         e->model = rl_model_load(r->data, row->model, &err);
     if (e->model)
-        e->runtime = rl_runtime_load(r->data, runtime_of(row, name, sizeof name),
-                                     e->device, &err);
+        e->runtime =
+            rl_runtime_load(r->data, runtime_of(row, name, sizeof name), e->device, &err);
     for (int i = 0; e->runtime && i < r->nset; i++)
         if (rl_runtime_set(e->runtime, r->set[i].key, r->set[i].value, &err))
             return;
@@ -151,8 +151,7 @@ static struct entry *find_entry(struct rl_runs *r, const struct rl_run *row)
 
     snprintf(key, sizeof key, "%s|%s|%s|%s|%s|%s|%g|%g|%g|%g|%g|%d", row->device,
              row->model, row->weights_dtype, row->kv_dtype, row->runtime, row->version,
-             row->device_count,
-             (double)flash_of(row), note_num(row->notes, "tp", 1),
+             row->device_count, (double)flash_of(row), note_num(row->notes, "tp", 1),
              note_num(row->notes, "threads", 0), note_num(row->notes, "ubatch", 0),
              strstr(row->notes, "state=fp32") != NULL);
     for (size_t i = 0; i < r->n; i++)
@@ -235,6 +234,7 @@ static double class_share(const struct rl_plan *pl, const struct rl_query *q, bo
             continue;
         alone.node = &pl->node[i];
         alone.nnodes = 1;
+        alone.memo = NULL;
         rl_prefill(&alone, q, &one);
         sum += one.gpu;
     }

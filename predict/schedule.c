@@ -12,8 +12,10 @@
  * Ignored: overlap between kernels of one pass, and between passes.
  */
 #include "schedule.h"
+#include "err.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Gauss-Legendre, 4 nodes on [-1, 1] (Abramowitz & Stegun 25.4.30). */
@@ -38,42 +40,34 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
     return kernels * rl_work_seconds(&w, &pl->machine, part);
 }
 
-double rl_node_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
-                       const struct rl_pass *pass, int phase_index,
-                       double part[RL_NBOUNDS])
-{
-    double p[RL_MAXPARAMS], kernels = b->launches[phase_index];
-    bool alt = b->alt && pass->cached >= b->alt_from;
-
-    if (kernels <= 0)
-        return 0; /* fused into a neighbour */
-    rl_node_params(pl, b, pass, p);
-    if (b->chain)
-        return chain_seconds(pl, b, p, kernels, part) * b->node->count;
-    return rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine,
-                         alt ? &b->alt_choice : &b->choice, part) *
-           b->node->count;
-}
-
+/* Adds one node, all its calls in one pass, `weight` passes. */
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
                 const struct rl_pass *pass, int ph, double weight, struct rl_sum *s)
 {
-    double part[RL_NBOUNDS] = {0};
-    double t = weight * rl_node_seconds(pl, b, pass, ph, part);
+    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0}, kernels = b->launches[ph];
+    bool alt = b->alt && pass->cached >= b->alt_from;
+    const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
+    double calls = weight * b->node->count, t;
     int bound = 0;
 
-    if (t <= 0)
-        return;
+    rl_node_params(pl, b, pass, p);
+    if (!b->node->fusable)
+        s->speed_of_light += calls * rl_op_speed_of_light(b->op, p, &pl->machine);
+    if (kernels <= 0)
+        return; /* fused into a neighbour */
+    t = b->chain ? chain_seconds(pl, b, p, kernels, part)
+                 : rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
+    t *= calls;
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (part[i] > part[bound])
             bound = i;
     s->gpu += t;
     s->by_class[b->node->cls] += t;
     s->by_bound[bound] += t;
-    s->lo[b->group] += t * b->choice.log_lo;
-    s->hi[b->group] += t * b->choice.log_hi;
-    s->launches += weight * b->launches[ph] * b->node->count;
-    s->host += weight * b->host[ph] * b->node->count * pl->host_launch_s;
+    s->lo[b->group] += t * choice->log_lo;
+    s->hi[b->group] += t * choice->log_hi;
+    s->launches += calls * kernels;
+    s->host += calls * b->host[ph] * pl->host_launch_s;
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`
@@ -85,7 +79,7 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
     double knot[3] = {from, to, to};
     int nknots = 2;
 
-    if (!b->on_cache || to - from < 1e-9) {
+    if (to - from < 1e-9) {
         pass.cached = 0.5 * (from + to);
         add(pl, b, &pass, ph, n, s);
         return;
@@ -102,6 +96,86 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
             add(pl, b, &pass, ph, n * half / (to - from) * gl_w[i], s);
         }
     }
+}
+
+/* What does not depend on the cache is the same in every pass of one size: the
+ * few sizes met last are kept with the plan. */
+enum { MEMOS = 8 };
+struct rl_memo {
+    atomic_flag busy; /* taken: do without */
+    struct {
+        struct rl_pass pass;
+        int ph;
+        struct rl_sum sum;
+    } at[MEMOS];
+    int n, next;
+};
+
+struct rl_memo *rl_memo_new(struct rl_error *err)
+{
+    struct rl_memo *m = rl_alloc(1, sizeof *m, err);
+    if (m)
+        atomic_flag_clear(&m->busy);
+    return m;
+}
+
+static bool same_pass(const struct rl_pass *a, const struct rl_pass *b)
+{
+    return a->batch == b->batch && a->tokens == b->tokens && a->rows == b->rows &&
+           a->enc == b->enc;
+}
+
+/* s += weight · t, for the sums a pass is made of. */
+static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight)
+{
+    s->gpu += weight * t->gpu;
+    s->speed_of_light += weight * t->speed_of_light;
+    s->launches += weight * t->launches;
+    s->host += weight * t->host;
+    for (int i = 0; i < RL_NCLASSES; i++)
+        s->by_class[i] += weight * t->by_class[i];
+    for (int i = 0; i < RL_NBOUNDS; i++)
+        s->by_bound[i] += weight * t->by_bound[i];
+    for (int i = 0; i < RL_MAXGROUPS; i++) {
+        s->lo[i] += weight * t->lo[i];
+        s->hi[i] += weight * t->hi[i];
+    }
+}
+
+/* Nodes of a phase that do not look at the cache, one pass. */
+static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass,
+                        unsigned want, int ph, struct rl_sum *s)
+{
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < pl->nnodes; i++)
+        if ((pl->node[i].phase & want) && !pl->node[i].on_cache)
+            add(pl, &pl->node[i], pass, ph, 1, s);
+}
+
+static void add_fixed(const struct rl_plan *pl, const struct rl_pass *pass, unsigned want,
+                      int ph, double weight, struct rl_sum *s)
+{
+    struct rl_memo *m = pl->memo;
+    struct rl_sum one;
+    int i = 0;
+
+    if (!m || atomic_flag_test_and_set_explicit(&m->busy, memory_order_acquire)) {
+        fixed_nodes(pl, pass, want, ph, &one);
+        add_sum(s, &one, weight);
+        return;
+    }
+    while (i < m->n && !(m->at[i].ph == ph && same_pass(&m->at[i].pass, pass)))
+        i++;
+    if (i == m->n) {
+        i = m->next;
+        m->next = (m->next + 1) % MEMOS;
+        m->n = m->n < MEMOS ? m->n + 1 : MEMOS;
+        m->at[i].pass = *pass;
+        m->at[i].ph = ph;
+        fixed_nodes(pl, pass, want, ph, &m->at[i].sum);
+    }
+    add_sum(s, &m->at[i].sum, weight);
+    atomic_flag_clear_explicit(&m->busy, memory_order_release);
 }
 
 /* Layers dealt out to several devices, one stage each (llama.cpp's split).  A
@@ -137,7 +211,7 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
     s->wall = ratio > 0.05 ? hi * pow(1 + pow(ratio, e), 1 / e) : hi;
     s->wall += s->passes * pl->step_host_s[ph];
     split(pl, s, ph);
-    s->by_class[RL_CLS_LAUNCH] += s->wall - s->gpu;
+    s->by_class[RL_CLS_LAUNCH] += fmax(0, s->wall - s->gpu);
 }
 
 /* How a prefill is cut: `full` passes of `tokens` tokens of `batch` sequences,
@@ -157,8 +231,9 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
     pass.enc = q->ctx;
     double first = depth + c.tokens, last = depth + n * c.tokens;
     double half = n > 1 ? 0.5 * c.tokens : 0;
+    add_fixed(pl, &pass, RL_PREFILL, 0, n * c.groups, s);
     for (int i = 0; i < pl->nnodes; i++)
-        if (pl->node[i].phase & RL_PREFILL)
+        if ((pl->node[i].phase & RL_PREFILL) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups,
                      s);
     s->passes += n * c.groups;
@@ -225,44 +300,12 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
         from = to = pass.tokens;
     else if (n <= 1)
         from = to = first;
+    add_fixed(pl, &pass, want, 1, 1, s);
     for (int i = 0; i < pl->nnodes; i++)
-        if (pl->node[i].phase & want)
+        if ((pl->node[i].phase & want) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);
     s->passes = 1;
     join(pl, s, 1);
-}
-
-static double pass_sol(const struct rl_plan *pl, const struct rl_pass *pass,
-                       unsigned phase)
-{
-    double t = 0, p[RL_MAXPARAMS];
-    for (int i = 0; i < pl->nnodes; i++) {
-        const struct rl_bound_node *b = &pl->node[i];
-        if (!(b->phase & phase) || b->node->fusable)
-            continue;
-        rl_node_params(pl, b, pass, p);
-        t += b->node->count * rl_op_speed_of_light(b->op, p, &pl->machine);
-    }
-    return t;
-}
-
-double rl_prefill_speed_of_light(const struct rl_plan *pl, const struct rl_query *q)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double len = g->encoder_decoder ? g->decoder_start : q->ctx;
-    struct rl_pass pass = {q->batch, len, q->context_depth + len,
-                           q->batch * logit_rows(pl, q, len), q->ctx};
-    return pass_sol(pl, &pass, RL_PREFILL);
-}
-
-double rl_decode_speed_of_light(const struct rl_plan *pl, const struct rl_query *q,
-                                double n)
-{
-    double first;
-    struct rl_pass pass = decode_pass(pl, q, n, &first);
-    bool diffusion = pl->model->graph.diffusion;
-    pass.cached = diffusion ? pass.tokens : first + 0.5 * (n > 1 ? n - 1 : 0);
-    return pass_sol(pl, &pass, diffusion ? RL_PREFILL : RL_DECODE);
 }
 
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,
