@@ -200,7 +200,7 @@ static int fits(const struct rule *r, const struct measured *m, double most)
 {
     return !strcmp(r->item, m->item) && (!r->dtype || !strcmp(r->dtype, m->dtype)) &&
            (!r->mode || !strcmp(r->mode, m->mode)) &&
-           (r->threads != ONE || m->threads <= 1) &&
+           (r->threads != ONE || (m->threads <= 1 && most > 1)) &&
            (r->threads != MOST || m->threads >= most);
 }
 

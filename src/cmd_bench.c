@@ -218,29 +218,50 @@ static int spawn(const char *const *argv, struct rl_error *err)
 
 /* results */
 
+/* The entry of that name: the user's own, else the one that rooflint knows, so
+ * that a measured part keeps its sheet.  *own: it is the user's. */
+static int load_older(const struct bench *b, struct bench_entry *old, bool *own,
+                      struct rl_error *err)
+{
+    char name[160];
+    *own = !access(b->entry, F_OK);
+    if (*own)
+        return bench_entry_load(old, b->entry, err);
+    snprintf(name, sizeof name, "%s.csv", b->id);
+    char *path =
+        rl_path_join(rl_data_dir(b->a->data), "hwdb", "devices", name, (char *)NULL);
+    int rc = path && !access(path, F_OK) ? bench_entry_load(old, path, err) : 0;
+    free(path);
+    return rc;
+}
+
+static void say(const struct bench *b, int operators)
+{
+    printf("entry %s\nrows %s\noperators %s (%d)\n", b->entry, b->rows, b->ops,
+           operators);
+    if (!strcmp(b->id, "host"))
+        printf("try: rooflint predict --hw host --model qwen2.5-0.5b --ctx 512\n");
+}
+
 static int finish(const struct bench *b, struct rl_error *err)
 {
     struct bench_entry now = {0}, old = {0};
     struct rl_table *rows = rl_table_read(b->rows, err);
+    bool own = false;
     int n = 0, rc = rows ? 0 : -1;
     if (!rc && !rows->nrows)
         rc = rl_fail(err, RL_EVALUE, b->rows, 0, "no row was measured: no entry written");
     rc = rc ? rc : bench_entry_make(&now, b->rows, rows, err);
-    bool before = !rc && !access(b->entry, F_OK);
-    if (before)
-        rc = bench_entry_load(&old, b->entry, err);
-    if (!rc && before)
+    rc = rc ? rc : load_older(b, &old, &own, err);
+    if (!rc && own)
         bench_compare(stdout, &now, &old);
     rc = rc || bench_entry_merge(&now, &old, err) || make_folders(b->entry, err) ||
                  bench_entry_save(&now, b->entry, err) ||
                  bench_ops_save(rows, b->id, b->ops, &n, err)
              ? -1
              : 0;
-    if (!rc) {
-        printf("entry %s\nrows %s\noperators %s (%d)\n", b->entry, b->rows, b->ops, n);
-        if (!strcmp(b->id, "host"))
-            printf("try: rooflint predict --hw host --model qwen2.5-0.5b --ctx 512\n");
-    }
+    if (!rc)
+        say(b, n);
     bench_entry_clear(&now);
     bench_entry_clear(&old);
     rl_table_free(rows);

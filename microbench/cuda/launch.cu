@@ -207,7 +207,7 @@ static double graph_run(struct mb_env *e, struct mb_case *c, long reps,
 {
     struct graph *g = (struct graph *)c->state;
     return gpu_timed(
-        e, reps, err, [&] { cudaGraphLaunch(g->exec, e->stream); }, 32);
+        e, reps, err, [&] { cudaGraphLaunch(g->exec, e->stream); }, 128);
 }
 
 GPU_ITEM(launch_graph, "node to node in a graph, a chain of empty kernels", true,

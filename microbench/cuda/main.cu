@@ -2,6 +2,7 @@
 #include "gpu.h"
 
 #include <math.h>
+#include <time.h>
 
 /* FLOP per clock per SM with fp32 (int32) accumulation, dense, highest of the
  * parts of that compute capability; a GeForce part runs at half of it, which
@@ -232,6 +233,43 @@ static struct mb_env *gpu_open(int device, bool dry, struct rl_error *err)
 
 /* the record */
 
+/* Families as the device files and the priors name them. */
+static const char *arch_of(int cc)
+{
+    static const struct {
+        int cc;
+        const char *name;
+    } families[] = {{120, "Blackwell GB2"},  {110, "Blackwell GB10B"}, {103, "Blackwell Ultra"},
+                    {100, "Blackwell GB100"}, {90, "Hopper GH100"},     {89, "Ada"},
+                    {87, "Ampere GA10B"},     {86, "Ampere GA102"},     {80, "Ampere GA100"},
+                    {75, "Turing"},           {70, "Volta GV100"}};
+    if (cc == 121)
+        return "Blackwell GB10";
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (cc >= families[i].cc)
+            return families[i].name;
+    return "unknown";
+}
+
+/* What a device file must say, for a part whose sheet nobody wrote down yet. */
+static int unknown_part(struct mb_env *e, struct mb_rows *r, double limit,
+                        struct rl_error *err)
+{
+    time_t now = time(NULL);
+    struct tm day;
+    gmtime_r(&now, &day);
+    return mb_context_add(r, err, "entry arch=%s||text|compute capability", arch_of(e->cc)) ||
+           mb_context_add(r, err,
+                          "entry year=%d|1|prior|year of the measurement, not of the part",
+                          day.tm_year + 1900) ||
+           mb_context_add(r, err, "entry mem_type=unknown||text|not readable") ||
+           mb_context_add(r, err, "entry mem_size=%.5g|GiB|derived|as CUDA reports it",
+                          e->mem_bytes / 0x1p30) ||
+           (limit <= 0 &&
+            mb_context_add(r, err, "entry tdp=%d|W|prior|no limit readable: 3 W an SM assumed",
+                           3 * e->sms));
+}
+
 static int gpu_record(struct mb_env *e, struct mb_rows *r, struct rl_error *err)
 {
     char driver[96], why[128];
@@ -242,7 +280,7 @@ static int gpu_record(struct mb_env *e, struct mb_rows *r, struct rl_error *err)
     gpu_nvml_throttle(e->nvml, why, sizeof why);
     double limit = gpu_nvml_limit_w(e->nvml);
     const char *vendor = "NVIDIA";
-    return mb_host_context(r, err) ||
+    return mb_host_context(r, err) || unknown_part(e, r, limit, err) ||
            mb_context_add(r, err,
                           "gpu=%s driver=%s cuda_driver=%d cuda_runtime=%d mig=%d "
                           "throttle=%s power_limit_w=%.0f data=random",
