@@ -195,23 +195,47 @@ static int check_intervals(const struct rl_kernel_db *db, const struct file *f,
     return 0;
 }
 
+/* The one row of a device file that kernel entries need; loading the whole
+ * device, with priors and aliases, for each would take most of a run. */
+static int read_capability(const char *data, const char *device, char *out, size_t size,
+                           struct rl_error *err)
+{
+    char file[160];
+    int key, value;
+
+    snprintf(file, sizeof file, "%s.csv", device);
+    char *path = rl_path_join(data, "hwdb", "devices", file, NULL);
+    struct rl_table *t = path ? rl_table_read(path, err) : NULL;
+    int rc = t ? rl_table_need(t, "key", &key, err) : -1;
+
+    if (!rc)
+        rc = rl_table_need(t, "value", &value, err);
+    *out = 0;
+    for (int i = 0; !rc && i < t->nrows; i++)
+        if (!strcmp(rl_table_get(t, i, key), "compute_capability"))
+            snprintf(out, size, "%s", rl_table_get(t, i, value));
+    rl_table_free(t);
+    free(path);
+    return rc;
+}
+
 static int load_file(struct rl_kernel_db *db, const char *data, const char *device,
                      const char *path, struct rl_error *err)
 {
-    struct rl_device *d = rl_device_load(data, device, err);
-    struct rl_table *t = d ? rl_table_read(path, err) : NULL;
+    char capability[32];
+    int rc = read_capability(data, device, capability, sizeof capability, err);
+    struct rl_table *t = rc ? NULL : rl_table_read(path, err);
     struct file f = {.t = t, .device = device, .first = db->n};
-    int rc = t ? 0 : -1;
+    rc = t ? 0 : -1;
     for (int c = 0; !rc && c < NCOLS; c++)
         rc = rl_table_need(t, column[c], &f.col[c], err);
     if (!rc)
-        f.arch = d->compute_capability ? d->compute_capability : "";
+        f.arch = capability;
     for (int row = 0; !rc && row < t->nrows; row++)
         rc = read_row(db, &f, row, err);
     if (!rc)
         rc = check_intervals(db, &f, err);
     rl_table_free(t);
-    rl_device_free(d);
     return rc;
 }
 
