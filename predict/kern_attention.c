@@ -63,7 +63,7 @@ const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {"kv", "1", RL_C_LOG, 2, 0.1, 20, 0.7, "passes over new K and V beside attention"},
     {"token", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "scatter of one token and SM"},
     {"skip", "1", RL_C_LOG, 0.01, 1e-4, 12, 2, "masked tile outside the window, in exp"},
-    {"window", "1", RL_C_LOG, 1, 0.5, 4, 0.3, "tile time relative under a window"},
+    {"window", "1", RL_C_LOG, 1.05, 0.9, 4, 0.3, "tile time relative under a window"},
     {"extra", "us", RL_C_LOG, 0.3, 0.01, 20, 1.2,
      "merge of a row and SM (sched 2); copies at one query (pack 2); window set-up"},
     {"fix192", "us", RL_C_LOG, 0.3, 0.02, 30, 1.5, "more launches at head dim 192"},

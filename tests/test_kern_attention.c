@@ -1,0 +1,187 @@
+/* Kernel models of attention and MLA: limits of physics, for the priors and for
+ * coefficients drawn anywhere within their bounds. */
+#include "ops.h"
+#include "test.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned long long state = 1;
+
+static double uniform(void)
+{
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (double)(state >> 11) / 9007199254740992.0;
+}
+
+/* An H100: sheet of hwdb/devices/h100-sxm-80gb.csv. */
+static void h100(struct rl_machine *m, double warm)
+{
+    memset(m, 0, sizeof *m);
+    m->sm = 132;
+    m->clock_hz = 1.98e9;
+    for (int i = 0; i < RL_NUNITS; i++)
+        m->peak[i] = m->rate[i] = 989e12;
+    m->peak[RL_FP8] = 1979e12;
+    m->dram_peak = 3352e9;
+    m->dram = 3079e9;
+    m->l2_bw = 5.7e12;
+    m->l2_bytes = 50 * 1048576.0;
+    m->sfu = 16 * m->sm * m->clock_hz;
+    m->cc = 90;
+    m->warm = warm;
+}
+
+static void priors(const struct rl_op_type *op, double *c)
+{
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+}
+
+/* Anywhere within the bounds. */
+static void draw(const struct rl_op_type *op, double *c)
+{
+    for (int i = 0; op->coef[i].name; i++) {
+        const struct rl_coef *k = &op->coef[i];
+        if (k->kind == RL_C_CHOICE)
+            c[i] = floor(k->min + uniform() * (k->max - k->min + 1));
+        else if (k->kind == RL_C_LOG)
+            c[i] = k->min * pow(k->max / k->min, uniform());
+        else
+            c[i] = k->min + uniform() * (k->max - k->min);
+    }
+}
+
+static double pick(const double *of, int n)
+{
+    return of[(int)(uniform() * n)];
+}
+
+static void draw_call(const struct rl_op_type *op, double *p)
+{
+    static const double heads[] = {1, 8, 32, 128}, group[] = {1, 2, 8};
+    static const double dim[] = {64, 128, 192, 256, 512}, window[] = {0, 0, 128, 4096};
+    int decode = strstr(op->name, "decode") != NULL;
+    struct rl_error err = {0};
+    char text[300];
+    double l = decode ? 1 : floor(pow(2, 14 * uniform()));
+    double s = l + floor(pow(2, 16 * uniform())) - 1, b = floor(pow(2, 8 * uniform()));
+    double h = pick(heads, 4), g = fmin(h, pick(group, 3));
+    if (!strncmp(op->name, "mla", 3))
+        snprintf(text, sizeof text,
+                 "batch=%g q_len=%g kv_len=%g heads=%g kv_lora_rank=512 rope_dim=64 "
+                 "nope_dim=128 v_dim=128 dtype=bf16",
+                 b, l, s, h);
+    else
+        snprintf(text, sizeof text,
+                 "batch=%g q_len=%g kv_len=%g heads=%g kv_heads=%g head_dim=%g window=%g "
+                 "dtype=bf16",
+                 b, l, s, h, h / g, pick(dim, 5), pick(window, 4));
+    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s: %s", text, err.text);
+}
+
+static const struct rl_op_type *const ops[] = {&rl_op_attention_prefill,
+                                               &rl_op_attention_decode,
+                                               &rl_op_mla_prefill, &rl_op_mla_decode};
+enum { NOPS = sizeof ops / sizeof *ops };
+
+/* Never below what the multiplications take at the peak, nor below what the
+ * cache takes at the DRAM peak when nothing lies in L2. */
+Test(kern_attention, no_part_beats_the_sheet)
+{
+    struct rl_machine m;
+    h100(&m, 0);
+    for (int i = 0; i < NOPS; i++)
+        for (int n = 0; n < 4000; n++) {
+            double p[RL_MAXPARAMS], c[RL_MAXCOEFS], part[RL_NBOUNDS] = {0};
+            struct rl_work w = {0};
+            char text[300];
+            draw_call(ops[i], p);
+            draw(ops[i], c);
+            ops[i]->work(p, &w);
+            double t = ops[i]->time(p, &m, c, part);
+            double flop = w.flop / m.peak[RL_BF16], bytes = w.cache_bytes / m.dram_peak;
+            cr_assert(isfinite(t) && t > 0);
+            for (int k = 0; k < RL_NBOUNDS; k++)
+                cr_assert(isfinite(part[k]) && part[k] >= 0 && part[k] < 1e6);
+            cr_assert(t > 0.89 * flop, "%s %s: %g s, %g s at the tensor peak",
+                      ops[i]->name, rl_op_format(ops[i], p, text, sizeof text), t, flop);
+            cr_assert(t > bytes, "%s %s: %g s, %g s at the DRAM peak", ops[i]->name,
+                      rl_op_format(ops[i], p, text, sizeof text), t, bytes);
+        }
+}
+
+/* More sequences, more queries, a longer cache: never faster, at the priors. */
+Test(kern_attention, grows_with_every_length)
+{
+    struct rl_machine m;
+    h100(&m, 1);
+    for (int i = 0; i < NOPS; i++) {
+        double c[RL_MAXCOEFS], p[RL_MAXPARAMS];
+        priors(ops[i], c);
+        for (int n = 0; n < 2000; n++) {
+            char text[300];
+            draw_call(ops[i], p);
+            double t = ops[i]->time(p, &m, c, NULL);
+            int which = (int)(uniform() * 3); /* batch, q_len with kv_len, kv_len */
+            double more = 1 + floor(p[which] * uniform());
+            p[which] += more;
+            if (which == RL_ATT_Q_LEN)
+                p[RL_ATT_KV_LEN] += more;
+            double u = ops[i]->time(p, &m, c, NULL);
+            cr_assert(u > 0.985 * t, "%s %s: %g s, one larger %g s", ops[i]->name,
+                      rl_op_format(ops[i], p, text, sizeof text), t, u);
+        }
+    }
+}
+
+/* A long prefill approaches eff × peak with exp beside it; a large decode the
+ * DRAM fraction of its coefficient. */
+Test(kern_attention, limits)
+{
+    struct rl_machine m;
+    struct rl_error err = {0};
+    double c[RL_MAXCOEFS], p[RL_MAXPARAMS];
+    h100(&m, 1);
+    const struct rl_op_type *op = &rl_op_attention_prefill;
+    priors(op, c);
+    cr_assert(rl_op_parse(op,
+                          "batch=4 q_len=65536 kv_len=65536 heads=32 kv_heads=8 "
+                          "head_dim=128 dtype=bf16",
+                          p, &err) == 0);
+    struct rl_work w = {0};
+    op->work(p, &w);
+    double exp_s = 0.8 * w.sfu / m.sfu, mma = w.flop / (0.8 * m.peak[RL_BF16]);
+    double t = op->time(p, &m, c, NULL);
+    cr_assert(t > mma + exp_s && t < 1.35 * (mma + exp_s), "%g s, %g + %g", t, mma,
+              exp_s);
+    op = &rl_op_attention_decode;
+    priors(op, c);
+    cr_assert(rl_op_parse(op,
+                          "batch=256 q_len=1 kv_len=16384 heads=32 kv_heads=8 "
+                          "head_dim=128 dtype=bf16",
+                          p, &err) == 0);
+    memset(&w, 0, sizeof w);
+    op->work(p, &w);
+    double stream = w.cache_bytes / (0.86 * m.dram_peak);
+    t = op->time(p, &m, c, NULL);
+    cr_assert(t > stream && t < 1.2 * stream, "%g s, %g s of DRAM", t, stream);
+}
+
+/* A cache that repeated calls find in L2 is read from DRAM in a model's pass. */
+Test(kern_attention, cold_caches_cost_more)
+{
+    struct rl_machine warm, cold;
+    h100(&warm, 1);
+    h100(&cold, 0);
+    for (int i = 0; i < NOPS; i++)
+        for (int n = 0; n < 500; n++) {
+            double p[RL_MAXPARAMS], c[RL_MAXCOEFS];
+            draw_call(ops[i], p);
+            draw(ops[i], c);
+            cr_assert(ops[i]->time(p, &cold, c, NULL) >=
+                      ops[i]->time(p, &warm, c, NULL) * (1 - 1e-9));
+        }
+}
