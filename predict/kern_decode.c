@@ -61,7 +61,7 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"split0", "us", RL_C_LOG, 1, 0.05, 20, 0.8, "combining splits: fixed"},
     {"split", "us", RL_C_LOG, 0.4, 0.01, 5, 0.8, "and per doubling of splits"},
     {"occ", "1", RL_C_LOG, 2.2, 0.5, 16, 0.5, "CTAs per SM that splitting aims at"},
-    {"token", "us", RL_C_LOG, 0.3, 0.005, 10, 1.2, "append of one token and SM"},
+    {"token", "us", RL_C_LOG, 0.3, 0.005, 10, 1.2, "append of 512 elements of K, one SM"},
     {"cta_alt", "us", RL_C_LOG, 1.3, 0.05, 20, 0.6, "one CTA and SM, vector kernel"},
     {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
      "vector kernel: elements of K and V per clock and SM"},
@@ -71,7 +71,8 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3, "more launches at head dim 192"},
     {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
      "query group packed: 0 no, 1 yes, 2 without window only"},
-    {"rows", "1", RL_C_CHOICE, 0, 0, 3, 0, "row tile 16 << rows"},
+    {"rows", "1", RL_C_CHOICE, 4, 0, 4, 0,
+     "row tile 16 << rows; 4: 16, 64 or 128 by group"},
     {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
@@ -88,7 +89,7 @@ struct call {
     double keys, group; /* keys seen; query heads in one CTA */
     double width;       /* elements of K and V of one key */
     int packed, alt;
-    double ctas, splits;
+    double rows, ctas, splits; /* row tile; CTAs before splitting */
     enum rl_unit unit;
 };
 
@@ -125,8 +126,9 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
  * real number: what the kernels round differently. */
 static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
 {
-    double rows = 16 * (1 << (int)c[ROWS]);
-    a->ctas = a->b * a->heads / a->group * ceil(a->group * a->l / rows - 1e-9);
+    double rows = a->group * a->l;
+    a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? 128 : rows > 16 ? 64 : 16;
+    a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
     a->splits = 1;
     if (c[CUT] < 1 || (c[PACK] == 2 && !a->packed))
         return;
@@ -162,8 +164,7 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
         *alone = 0;
         return;
     }
-    double rows = 16 * (1 << (int)c[ROWS]);
-    *compute = a->ctas * rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
+    *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
     *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
 }
 
@@ -206,7 +207,7 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
     int copies = a.packed && a.b > 1 && a.kv_heads > 1;
     if (c[PACK] == 2 ? copies : a.window > 0)
         fixed += c[EXTRA];
-    double append = a.b * a.l * c[TOKEN] * us / m->sm;
+    double append = a.b * a.l * fmin(1, a.kv_heads * a.d / 512) * c[TOKEN] * us / m->sm;
     if (part) {
         part[RL_B_COMPUTE] = compute;
         part[RL_B_MEMORY] = fmax(cache, alone);
