@@ -64,6 +64,7 @@ EXTRA_DIST += \
 	tests/bad \
 	tests/cli \
 	tests/data \
+	tests/consumer.c \
 	tests/fuzz/config.dict \
 	tests/fuzz/corpus \
 	tests/fuzz/csv.dict \
