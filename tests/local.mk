@@ -7,6 +7,7 @@ unit_tests = \
 	tests/test_gguf.t \
 	tests/test_graph.t \
 	tests/test_grid.t \
+	tests/test_predict.t \
 	tests/test_harness.t \
 	tests/test_json.t \
 	tests/test_kern_scan.t \

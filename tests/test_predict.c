@@ -1,0 +1,218 @@
+/* Properties of end-to-end predictions: what must hold whatever the
+ * coefficients are. */
+#include "device.h"
+#include "memory.h"
+#include "model.h"
+#include "plan.h"
+#include "schedule.h"
+#include "test.h"
+
+#include <stdio.h>
+
+struct subject {
+    struct rl_device *d;
+    struct rl_model *m;
+    struct rl_runtime *r;
+    struct rl_plan *p;
+};
+
+static const char *const models[] = {"llama-3.1-8b",  "mamba2-1.3b",   "zamba2-1.2b",
+                                     "qwen3-30b-a3b", "gemma-3-4b",    "deepseek-v3",
+                                     "mamba-1.4b",    "falcon-h1-1.5b"};
+enum { NMODELS = sizeof models / sizeof *models };
+
+static struct subject open_subject(const char *hw, const char *model, const char *runtime,
+                                   double faster)
+{
+    struct rl_error err = {0};
+    struct subject s;
+
+    s.d = rl_device_load(source_dir(), hw, &err);
+    cr_assert(s.d != NULL, "%s", err.text);
+    s.d->dram.v *= faster;
+    s.d->dram_peak.v *= faster;
+    s.d->l2.v *= faster;
+    for (int u = 0; u < RL_NUNITS; u++) {
+        s.d->peak[u].v *= faster;
+        s.d->rate[u].v *= faster;
+    }
+    s.m = rl_model_load(source_dir(), model, &err);
+    cr_assert(s.m != NULL, "%s", err.text);
+    s.r = rl_runtime_load(source_dir(), runtime, s.d, &err);
+    cr_assert(s.r != NULL, "%s", err.text);
+    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, NULL, &err);
+    cr_assert(s.p != NULL, "%s", err.text);
+    return s;
+}
+
+static void close_subject(struct subject *s)
+{
+    rl_plan_free(s->p);
+    rl_runtime_free(s->r);
+    rl_model_free(s->m);
+    rl_device_free(s->d);
+}
+
+static struct rl_prediction ask(const struct subject *s, double ctx, double batch,
+                                double out, double depth)
+{
+    struct rl_query q = {ctx, batch, out, depth, RL_LOGITS_RUNTIME};
+    struct rl_prediction p;
+    struct rl_error err = {0};
+
+    cr_assert(rl_predict(s->p, &q, &p, &err) == 0, "%s", err.text);
+    return p;
+}
+
+/* Not shorter, but for the rounding of a quadrature. */
+#define expect_longer(a, b, what, at)                                                    \
+    cr_expect((b) >= (a) * (1 - 1e-9), "%s of %s at %g: %.9g, then %.9g", what, s.m->id, \
+              (double)(at), (double)(a), (double)(b))
+
+Test(predict, more_context_is_never_faster)
+{
+    for (int k = 0; k < NMODELS; k++) {
+        struct subject s = open_subject("h100", models[k], "vllm", 1);
+        struct rl_prediction a = ask(&s, 100, 1, 64, 0);
+        for (double ctx = 200; ctx < 3e5; ctx *= 1.37) {
+            struct rl_prediction b = ask(&s, rint(ctx), 1, 64, 0);
+            expect_longer(a.ttft_s.value, b.ttft_s.value, "ttft", ctx);
+            expect_longer(a.tpot_s.value, b.tpot_s.value, "tpot", ctx);
+            expect_longer(a.memory.total, b.memory.total, "memory", ctx);
+            a = b;
+        }
+        close_subject(&s);
+    }
+}
+
+Test(predict, a_larger_batch_is_never_faster)
+{
+    for (int k = 0; k < NMODELS; k++) {
+        struct subject s = open_subject("a100", models[k], "vllm", 1);
+        struct rl_prediction a = ask(&s, 512, 1, 64, 0);
+        for (double batch = 2; batch <= 512; batch *= 2) {
+            struct rl_prediction b = ask(&s, 512, batch, 64, 0);
+            expect_longer(a.ttft_s.value, b.ttft_s.value, "ttft", batch);
+            expect_longer(a.tpot_s.value, b.tpot_s.value, "tpot", batch);
+            expect_longer(a.memory.total, b.memory.total, "memory", batch);
+            a = b;
+        }
+        close_subject(&s);
+    }
+}
+
+Test(predict, a_faster_device_is_never_slower)
+{
+    for (int k = 0; k < NMODELS; k++) {
+        struct subject s = open_subject("4090", models[k], "vllm", 1);
+        struct subject f = open_subject("4090", models[k], "vllm", 1.5);
+        for (double ctx = 128; ctx < 2e5; ctx *= 4) {
+            struct rl_prediction a = ask(&f, ctx, 4, 64, 0), b = ask(&s, ctx, 4, 64, 0);
+            expect_longer(a.ttft_s.value, b.ttft_s.value, "ttft", ctx);
+            expect_longer(a.tpot_s.value, b.tpot_s.value, "tpot", ctx);
+        }
+        close_subject(&f);
+        close_subject(&s);
+    }
+}
+
+/* The quadrature against the sum of its steps, one by one. */
+Test(predict, decode_is_the_sum_of_its_steps)
+{
+    for (int k = 0; k < NMODELS; k++) {
+        struct subject s = open_subject("h100", models[k], "hf-eager", 1);
+        struct rl_query q = {3000, 2, 400, 0, RL_LOGITS_RUNTIME};
+        struct rl_sum one, all;
+        double sum = 0;
+        for (int i = 0; i < 399; i++) {
+            q.ctx = 3000 + i;
+            rl_decode(s.p, &q, 1, &one);
+            sum += one.gpu;
+        }
+        q.ctx = 3000;
+        rl_decode(s.p, &q, 399, &all);
+        expect_near(399 * all.gpu, sum, 0.01);
+        close_subject(&s);
+    }
+}
+
+Test(predict, end_to_end_is_prefill_and_steps)
+{
+    struct subject s = open_subject("h100", "llama-3.1-8b", "vllm", 1);
+    struct rl_prediction p = ask(&s, 1000, 3, 77, 0);
+    expect_near(p.e2e_s.value, p.ttft_s.value + 76 * p.tpot_s.value, 1e-12);
+    expect_near(p.decode_tokens_per_s, 3 / p.tpot_s.value, 1e-12);
+    expect_near(p.prefill_tokens_per_s, 3000 / p.ttft_s.value, 1e-12);
+    /* one token: no step, but a step is still described */
+    p = ask(&s, 1000, 1, 1, 0);
+    expect_near(p.e2e_s.value, p.ttft_s.value, 1e-12);
+    cr_expect(p.tpot_s.value > 0);
+    close_subject(&s);
+}
+
+/* A million tokens of output cost what a hundred do to predict, and their mean
+ * step lies on a cache a thousand times longer. */
+Test(predict, long_outputs)
+{
+    struct subject s = open_subject("h100", "mamba2-1.3b", "vllm", 1);
+    struct rl_prediction a = ask(&s, 1000, 1, 100, 0), b = ask(&s, 1000, 1, 1e6, 0);
+    expect_near(b.tpot_s.value, a.tpot_s.value, 1e-9); /* a constant state */
+    close_subject(&s);
+    s = open_subject("h100", "llama-3.1-8b", "vllm", 1);
+    a = ask(&s, 1000, 1, 100, 0);
+    b = ask(&s, 1000, 1, 1e6, 0);
+    cr_expect(b.tpot_s.value > 2 * a.tpot_s.value);
+    close_subject(&s);
+}
+
+/* The longest prompt fits, one token more does not. */
+Test(predict, max_ctx_is_the_edge)
+{
+    static const char *const runtimes[] = {"vllm", "hf-eager", "llamacpp-cuda"};
+    for (int k = 0; k < 3; k++) {
+        struct subject s = open_subject("4090", "llama-3.2-1b", runtimes[k], 1);
+        struct rl_prediction p = ask(&s, 1000, 1, 128, 0);
+        cr_assert(p.max_ctx > 1000, "%s", runtimes[k]);
+        cr_expect(ask(&s, p.max_ctx, 1, 128, 0).fits, "%s", runtimes[k]);
+        cr_expect(!ask(&s, p.max_ctx + 1, 1, 128, 0).fits, "%s", runtimes[k]);
+        close_subject(&s);
+    }
+}
+
+/* Ideal is the data sheet: nothing is faster, and it has no host. */
+Test(predict, ideal_is_the_roofline)
+{
+    for (int k = 0; k < NMODELS; k++) {
+        struct subject s = open_subject("h100", models[k], "ideal", 1);
+        struct rl_prediction p = ask(&s, 4096, 1, 64, 0);
+        expect_near(p.ttft_s.value, p.sol_ttft_s, 1e-6);
+        expect_near(p.tpot_s.value, p.sol_tpot_s, 1e-6);
+        cr_expect(p.host_prefill_s == 0);
+        close_subject(&s);
+    }
+}
+
+/* Llama-2-7B's memory by hand: bf16 weights and 524,288 bytes a token. */
+Test(predict, memory_by_hand)
+{
+    struct subject s = open_subject("a100", "llama-2-7b", "hf-eager", 1);
+    struct rl_prediction p = ask(&s, 1000, 2, 25, 0);
+    expect_near(p.memory.weights, 2 * 6738415616.0, 1e-9);
+    expect_near(p.memory.kv_cache, 2 * 524288.0 * 1024, 1e-9);
+    expect_near(p.memory.logits, 2 * 1000 * 32000 * 2.0, 1e-9);
+    close_subject(&s);
+}
+
+Test(predict, bad_queries_are_refused)
+{
+    struct subject s = open_subject("h100", "llama-3.1-8b", "vllm", 1);
+    const double bad[] = {0, -1, 0.5, NAN, INFINITY};
+    for (int i = 0; i < 5; i++) {
+        struct rl_query q = {bad[i], 1, 1, 0, RL_LOGITS_LAST};
+        struct rl_prediction p;
+        struct rl_error err = {0};
+        cr_expect(rl_predict(s.p, &q, &p, &err) == -1 && err.code == RL_EVALUE, "%g",
+                  bad[i]);
+    }
+    close_subject(&s);
+}
