@@ -420,6 +420,7 @@ static void bind_runtime(struct rl_plan *pl)
     const char *graph = rl_runtime_str(r, "graph", "none");
     double host_factor = rl_runtime_num(r, "host.launch_factor", 1);
 
+    pl->ideal = !strcmp(r->id, "ideal");
     pl->graph_prefill = !strcmp(graph, "all");
     pl->graph_decode = pl->graph_prefill || !strcmp(graph, "decode");
     pl->host_launch_s = pl->device->host_launch_s.v * host_factor;

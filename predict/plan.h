@@ -62,6 +62,8 @@ struct rl_plan {
     int nnodes;
     double kv_bytes_per_token; /* of unwindowed layers, this rank */
 
+    bool ideal; /* the roofline itself: no kernels, no host, no interval */
+
     /* the software stack */
     bool graph_prefill, graph_decode; /* CUDA graphs replay the pass */
     double host_launch_s;             /* host time of one eager launch */

@@ -51,12 +51,18 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     int bound = 0;
 
     rl_node_params(pl, b, pass, p);
-    if (!b->node->fusable)
-        s->speed_of_light += calls * rl_op_speed_of_light(b->op, p, &pl->machine);
-    if (kernels <= 0)
+    double sol = b->node->fusable ? 0
+                                  : rl_op_speed_of_light(b->op, p, &pl->machine,
+                                                         pl->ideal ? part : NULL);
+    s->speed_of_light += calls * sol;
+    if (kernels <= 0 || (pl->ideal && b->node->fusable))
         return; /* fused into a neighbour */
-    t = b->chain ? chain_seconds(pl, b, p, kernels, part)
-                 : rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
+    if (pl->ideal)
+        t = sol;
+    else if (b->chain)
+        t = chain_seconds(pl, b, p, kernels, part);
+    else
+        t = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
     t *= calls;
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (part[i] > part[bound])
@@ -64,8 +70,10 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     s->gpu += t;
     s->by_class[b->node->cls] += t;
     s->by_bound[bound] += t;
-    s->lo[b->group] += t * choice->log_lo;
-    s->hi[b->group] += t * choice->log_hi;
+    if (!pl->ideal) {
+        s->lo[b->group] += t * choice->log_lo;
+        s->hi[b->group] += t * choice->log_hi;
+    }
     s->launches += calls * kernels;
     s->host += calls * b->host[ph] * pl->host_launch_s;
 }

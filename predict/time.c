@@ -104,8 +104,10 @@ static double memory_seconds(const struct rl_work *w, const struct rl_machine *m
     double dram = rl_work_bytes(w) - act_l2;
     double seconds = dram / m->dram + (act_l2 + w->l2_bytes) / m->l2_bw;
     if (w->parallel > 0 && !m->is_cpu) {
-        double busy = w->parallel / (BLOCKS_PER_SM_FULL * m->sm);
-        seconds /= busy < 1 ? busy : 1;
+        /* what one block moves, all weights included, at its share of a rate */
+        double share = (w->act_bytes + w->cache_bytes + w->l2_bytes) / w->parallel;
+        double lone = (share + w->weight_bytes) * BLOCKS_PER_SM_FULL * m->sm / m->dram;
+        seconds = fmax(seconds, lone);
     }
     return seconds;
 }
@@ -158,11 +160,17 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
 }
 
 double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
-                            const struct rl_machine *m)
+                            const struct rl_machine *m, double part[RL_NBOUNDS])
 {
     struct rl_work w = {0};
     op->work(p, &w);
     double compute = fmax(w.flop / m->peak[w.unit], w.vector_flop / m->peak[RL_FP32]);
     double link = w.link_bytes / m->link;
-    return fmax(fmax(compute, link), rl_work_bytes(&w) / m->dram_peak);
+    double memory = rl_work_bytes(&w) / m->dram_peak;
+    if (part) {
+        part[RL_B_COMPUTE] = compute;
+        part[RL_B_MEMORY] = memory;
+        part[RL_B_LINK] = link;
+    }
+    return fmax(fmax(compute, link), memory);
 }
