@@ -115,6 +115,7 @@ struct mb_budget {
     double sample_s; /* a sample is batched to last at least so long */
     double pass_s;   /* time of one case in one pass at most */
     int passes;
+    double total_s; /* no further pass begins after so long */
     int min_n, max_n; /* samples in one pass */
     double rel;       /* stop at this half width of the interval, relative */
 };

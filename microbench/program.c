@@ -291,7 +291,9 @@ static int passes(struct run *r, struct rl_error *err)
     bool file = strcmp(r->out, "-") != 0;
     for (int pass = 0; pass < r->budget.passes; pass++)
         for (size_t i = 0; i < r->njobs && !mb_stopped(); i++) {
-            if (r->job[i].have || r->job[i].bad)
+            /* every case has one pass; the others end with the time */
+            bool late = pass > 0 && mb_now() - r->start > r->budget.total_s;
+            if (r->job[i].have || r->job[i].bad || late)
                 continue;
             measure(r, &r->job[i]);
             if (!file || mb_now() - saved < 2)

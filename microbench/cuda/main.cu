@@ -389,10 +389,10 @@ int main(int argc, char **argv)
     be.context = gpu_record;
     be.warm = gpu_warm;
     be.telemetry = gpu_telemetry;
-    /* warm-up, sample, pass [s]; passes; samples least, most; half width */
-    be.quick = mb_budget{3, 200e-6, 0.08, 3, 7, 60, 0.01};
-    be.normal = mb_budget{5, 200e-6, 0.15, 2, 10, 100, 0.01};
-    be.full = mb_budget{30, 500e-6, 0.5, 3, 15, 200, 0.01};
+    /* warm-up, sample, pass [s]; passes, all of them [s]; samples least, most; half width */
+    be.quick = mb_budget{3, 200e-6, 0.08, 3, 60, 7, 60, 0.01};
+    be.normal = mb_budget{5, 200e-6, 0.15, 2, 1200, 10, 100, 0.01};
+    be.full = mb_budget{30, 500e-6, 0.5, 3, 7200, 15, 200, 0.01};
     /* max clocks may be exceeded by a step of the clock table */
     be.limit_slack = 1.02;
     return mb_program(&be, argc, argv);

@@ -375,8 +375,8 @@ __global__ void __launch_bounds__(BLOCK)
             (unsigned short)(start ? start : (scramble(id * 64 + 32 + k) & mask) | bits);
         b.x[k] = __ushort_as_half(h);
     }
-    for (int c = 0; c < 4; c++)
-        fill_fragment(d[c], 0.0f);
+    for (int c = 0; c < 4; c++) /* unequal: equal chains may be merged */
+        fill_fragment(d[c], (float)c);
     for (int i = 0; i < n; i++)
 #pragma unroll
         for (int c = 0; c < 4; c++)

@@ -20,16 +20,32 @@ struct kernel {
     double want;            /* the sum after one step, start value 0 */
 };
 
-/* twelve chains */
+/* Twelve chains.  They do the same arithmetic on the same values, and gcc finds
+ * that out and keeps one: an empty asm makes each a value of its own. */
+#define OWN(a) __asm__ volatile("" : REG(a))
 #define ACC(T, zero)                                                                     \
     T a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero, a6 = zero,       \
-      a7 = zero, a8 = zero, a9 = zero, aa = zero, ab = zero
+      a7 = zero, a8 = zero, a9 = zero, aa = zero, ab = zero;                             \
+    OWN(a0);                                                                             \
+    OWN(a1);                                                                             \
+    OWN(a2);                                                                             \
+    OWN(a3);                                                                             \
+    OWN(a4);                                                                             \
+    OWN(a5);                                                                             \
+    OWN(a6);                                                                             \
+    OWN(a7);                                                                             \
+    OWN(a8);                                                                             \
+    OWN(a9);                                                                             \
+    OWN(aa);                                                                             \
+    OWN(ab)
 #define STEP(f)                                                                          \
     a0 = f(a0), a1 = f(a1), a2 = f(a2), a3 = f(a3), a4 = f(a4), a5 = f(a5), a6 = f(a6),  \
     a7 = f(a7), a8 = f(a8), a9 = f(a9), aa = f(aa), ab = f(ab)
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#define REG(a) "+x"(a)
 
 /* The multiplier comes through volatile memory: the compiler cannot fold it. */
 static volatile float one_half = 0.5f;
@@ -156,6 +172,8 @@ static const struct kernel kernels[] = {
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
+#define REG(a) "+w"(a)
+
 static volatile float one_half = 0.5f;
 static volatile int two = 2;
 
@@ -163,7 +181,7 @@ static double fp32_neon(long n)
 {
     const float32x4_t x = vdupq_n_f32(one_half);
     ACC(float32x4_t, vdupq_n_f32(0));
-#define FN(a) vfmaq_f32(a, x, x)
+#define FN(a)  vfmaq_f32(a, x, x)
     for (long i = 0; i < n; i++)
         STEP(FN);
     float32x4_t s = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + aa + ab;
@@ -174,7 +192,7 @@ __attribute__((target("arch=armv8.2-a+fp16"))) static double fp16_neon(long n)
 {
     const float16x8_t x = vdupq_n_f16((float16_t)one_half);
     ACC(float16x8_t, vdupq_n_f16(0));
-#define HN(a) vfmaq_f16(a, x, x)
+#define HN(a)  vfmaq_f16(a, x, x)
     for (long i = 0; i < n; i++)
         STEP(HN);
     float16x8_t s = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + aa + ab;
@@ -188,7 +206,7 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) static double int8_dot(long n)
 {
     const int8x16_t x = vdupq_n_s8((int8_t)two);
     ACC(int32x4_t, vdupq_n_s32(0));
-#define DN(a) vdotq_s32(a, x, x)
+#define DN(a)  vdotq_s32(a, x, x)
     for (long i = 0; i < n; i++)
         STEP(DN);
     int32x4_t s = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + aa + ab;
@@ -216,13 +234,15 @@ static const struct kernel kernels[] = {
 
 #else
 
+#define REG(a) "+m"(a)
+
 static volatile float one_half = 0.5f;
 
 static double fp32_scalar(long n)
 {
     const float x = one_half;
     ACC(float, 0);
-#define SN(a) (a + x * x)
+#define SN(a)  (a + x * x)
     for (long i = 0; i < n; i++)
         STEP(SN);
     return (double)(a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + aa + ab);
