@@ -9,8 +9,9 @@
  *   serial = (wave + tau·nc)·waves, waves = (1 + (n/(occ·SMs))^4)^(1/4) where CTAs
  *            of different heads overlap (form 0), ceil(n/SMs) where each keeps its
  *            head to the end (forms 1 and 2)
- *   body   = FLOP of whole chunks at `rate` FLOP per clock and SM (not in form 1,
- *            one kernel, whose chunk steps are all it does), plus bytes:
+ *   body   = FLOP of whole chunks at the unit's peak and, what surrounds them, at
+ *            `rate` FLOP per clock and SM (neither in form 1, one kernel, whose
+ *            chunk steps are all it does), plus bytes:
  *            activations, and `spill` of what passes between kernels
  *   ragged, raggedn: added where the length is no multiple of what the kernel
  *            loads at once; so such a length may cost more than the next whole one
@@ -72,7 +73,7 @@ enum {
 const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700), END};
 const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550),
                                                 RAGGED_COEFS, END};
-const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(15, 0.01, 1.3, 400),
+const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(14, 0.01, 1.3, 600),
                                                 RAGGED_COEFS, END};
 
 static const double us = 1e-6;
@@ -101,7 +102,9 @@ static double scan_seconds(const struct scan *s, const struct rl_machine *m,
     double chunks = ceil(s->len / s->chunk);
     double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk)) * us;
     double serial = (c[WAVE] + c[TAU] * chunks) * us * waves(s, m, c);
-    double core = c[FORM] == 1 ? 0 : s->flop / (c[RATE] * m->sm * m->clock_hz);
+    double core = c[FORM] == 1 ? 0
+                               : s->flop / (c[RATE] * m->sm * m->clock_hz) +
+                                     s->flop / m->peak[s->w.unit];
     core = rl_kern_join(core, c[FORM] == 1 ? 0 : s->again / (c[L2] * m->l2_bw), 3);
     double between = s->w.act_bytes + s->w.weight_bytes + c[SPILL] * s->spill;
     double miss = rl_kern_miss_excess(m, between + s->w.cache_bytes, c[KEEP], c[EDGE]);
@@ -177,7 +180,7 @@ enum { S_FIXED, S_RATE, S_L2, S_DRAM, S_BLOCKS, S_JOIN };
 
 const struct rl_coef rl_kern_selective_scan_coef[] = {
     {"fixed", "us", RL_C_LOG, 4, 1, 30, 0.4, "launch, prologue, epilogue"},
-    {"rate", "1", RL_C_LOG, 5, 1, 16, 0.4, "states of a token per clock and SM"},
+    {"rate", "1", RL_C_LOG, 6, 1, 32, 0.4, "states of a token per clock and SM"},
     {"l2", "1", RL_C_LOG, 2, 0.1, 8, 0.5, "L2 rate reached by B and C, L1 helping"},
     {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},
     {"blocks", "1", RL_C_LOG, 3, 1, 8, 0.3, "blocks of one SM"},
@@ -205,7 +208,7 @@ double rl_kern_selective_scan_time(const double *p, const struct rl_machine *m,
     double blocks = p[RL_SS_BATCH] * p[RL_SS_CHANNELS], slots = c[S_BLOCKS] * m->sm;
     double full = ceil(blocks / slots) * slots / blocks; /* last wave's idle SMs */
     double states = blocks * idle_lanes(p[RL_SS_SEQ_LEN]) * (p[RL_SS_STATE] + 3);
-    double core = states * full / (c[S_RATE] * m->sm * m->clock_hz);
+    double core = states * full * (1 / (c[S_RATE] * m->sm * m->clock_hz) + 1 / m->sfu);
     double l2 = w.l2_bytes / (c[S_L2] * m->l2_bw);
     double dram =
         (w.act_bytes + w.cache_bytes + w.weight_bytes) / (c[S_DRAM] * m->dram_peak);

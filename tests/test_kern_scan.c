@@ -208,6 +208,24 @@ Test(kern_scan, selective_scan_fills_blocks)
     expect_near(seconds(op, 1, 4096, &m, c) - fixed, b, 1e-6);
 }
 
+/* Where all kernels do their products apart, no coefficient beats the peak. */
+Test(kern_scan, products_within_the_peak)
+{
+    const struct rl_op_type *op = rl_op_find("ssd_scan");
+    struct rl_machine m = machine();
+    double c[RL_MAXCOEFS], p[RL_MAXPARAMS];
+    struct rl_work w = {0};
+    srand(5);
+    call(op, 16, 8192, p);
+    p[RL_SSD_STATE] = 1024; /* products above all */
+    op->work(p, &w);
+    for (int n = 0; n < 300; n++) {
+        draw(op, c);
+        if (coef_of(op, c, "form") != 1)
+            cr_expect_gt(op->time(p, &m, c, NULL), w.flop / m.peak[w.unit]);
+    }
+}
+
 /* The parts name what binds. */
 Test(kern_scan, bounds_are_named)
 {
