@@ -316,7 +316,7 @@ static double conv_time(const double *p, const struct rl_machine *m, const doubl
 }
 
 const struct rl_impl rl_ggml_gpu[] = {
-    {"ggml", &rl_op_gemm, 0, gemm_coef, gemm_time, 0.12},
+    {"ggml", &rl_op_gemm, 0, gemm_coef, gemm_time, 0.08},
     {"ggml", &rl_op_attention_prefill, 0, attention_coef, flash_time, 0.3},
     {"ggml", &rl_op_attention_decode, 0, attention_coef, flash_time, 0.3},
     {"ggml", &rl_op_attention_scores, 0, attention_coef, scores_time, 0.2},

@@ -1,0 +1,48 @@
+#!/bin/sh
+# llama.cpp on GPUs it has not seen: the numbers of llamacpp-cuda-2024.csv that
+# are fitted, fitted again without one device after the other, and what the
+# device left out is predicted with them.
+#
+#     tests/reproduce/llamacpp_gpu.sh RUNS.csv [ROOFLINT [DATA]]
+#
+# RUNS: rows of the runs schema, such as XiongjieDai's llama-bench tables of
+# Llama-3 8B and 70B (7 GPUs, 360 rows).  Takes minutes: two fits a device.
+set -eu
+runs=$1 rooflint=${2:-rooflint} data=${3:-${ROOFLINT_DATA:-.}}
+file=hwdb/runtimes/llamacpp-cuda-2024.csv
+decode="speed.all.fixed speed.gemm.lane.fp16 speed.gemm.lane speed.gemm.dram
+    speed.attention_scores.dram split.hop_us"
+prefill="speed.gemm.eff speed.gemm.unpack speed.attention_scores.eff split.stage
+    split.queue"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cp -r "$data/hwdb" "$data/models" "$dir"
+
+# KEY=VALUE,… as the file has them now
+start() {
+    for k in "$@"; do
+        awk -F, -v k="$k" '$1 == k { gsub(/"/, "", $2); printf "%s=%s\n", k, $2 }' \
+            "$data/$file"
+    done | paste -sd, -
+}
+# Rows of KEY,VALUE on stdin take the place of those in the copied file.
+put() {
+    awk -F, 'NR == FNR { if ($1 !~ /^#/) v[$1] = $2; next }
+        $1 in v { sub(/,("[^"]*"|[^,]*),/, "," v[$1] ",") } { print }' \
+        - "$dir/$file" >"$dir/new" && mv "$dir/new" "$dir/$file"
+}
+
+for d in $(awk -F, 'NR > 1 { print $2 }' "$runs" | sort -u); do
+    awk -F, -v d="$d" 'NR == 1 || $2 != d' "$runs" >"$dir/rest.csv"
+    awk -F, -v d="$d" 'NR == 1 || $2 == d' "$runs" >"$dir/out.csv"
+    cp "$data/$file" "$dir/$file"
+    # shellcheck disable=SC2086
+    for pass in "decode $(start $decode)" "prefill $(start $prefill)"; do
+        set -- $pass
+        "$rooflint" calibrate "$dir/rest.csv" --data "$dir" --metric "$1" --tune "$2" \
+            >"$dir/fit.csv"
+        sed "s/^/# $d left out: /" "$dir/fit.csv"
+        put <"$dir/fit.csv"
+    done
+    "$rooflint" validate "$dir/out.csv" --data "$dir" --by device,metric
+done
