@@ -23,8 +23,8 @@
 
 #include <string.h>
 
-static const double SHARE_L2 = 0.5; /* of L2, in which a producer's output lasts */
-static const double FP32 = 4;       /* bytes of an activation */
+static const double SHARE_L2 = 0.25; /* of L2, in which a producer's output lasts */
+static const double FP32 = 4;        /* bytes of an activation */
 
 static double kernel_s(const struct rl_machine *m, double clocks)
 {
@@ -35,7 +35,7 @@ static double kernel_s(const struct rl_machine *m, double clocks)
 static double stream_s(const struct rl_machine *m, double bytes, double tensor,
                        double fraction)
 {
-    double bw = fraction * m->dram_peak;
+    double bw = fraction * m->dram_net;
 
     if (m->l2_bytes > 0 && tensor < SHARE_L2 * m->l2_bytes)
         bw = fmax(bw, 0.5 * m->l2_bw);
@@ -62,10 +62,23 @@ static double fp16_peak(const struct rl_machine *m)
 
 /* matrices */
 
-enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX, G_MODE, G_EFF, G_DEQ };
+enum {
+    G_FIXED,
+    G_LANE,
+    G_ROW,
+    G_DRAM,
+    G_JOIN,
+    G_KERNELS,
+    G_VECMAX,
+    G_MODE,
+    G_EFF,
+    G_DEQ,
+    G_ULANE
+};
 
 static const struct rl_coef gemm_coef[] = {
-    {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain of a kernel"},
+    {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
+     "start, ramp and drain of a kernel"},
     {"lane", "B/clk/SM", RL_C_LOG, 7.2, 1, 64, 0.3, "weights streamed by one SM"},
     {"row", "1", RL_C_LOG, 0.15, 0, 1, 0.5, "slow-down of that per further row"},
     {"dram", "1", RL_C_LOG, 0.9, 0.4, 1, 0.05, "DRAM rate of the sheet reached"},
@@ -74,7 +87,9 @@ static const struct rl_coef gemm_coef[] = {
     {"vecmax", "1", RL_C_LINEAR, 8, 1, 32, 0, "rows up to which it is matrix-vector"},
     {"mode", "1", RL_C_CHOICE, 0, 0, 2, 0, "0 BLAS, 1 int8 blocks, 2 own kernel"},
     {"eff", "1", RL_C_LOG, 0.75, 0.05, 1.2, 0.2, "of the matrix rate, or of BLAS's time"},
-    {"unpack", "1", RL_C_LOG, 0.9, 0.2, 2, 0.3, "DRAM rate of the sheet that unpacking reaches"},
+    {"unpack", "1", RL_C_LOG, 0.95, 0.2, 2, 0.3,
+     "DRAM rate of the sheet that unpacking reaches"},
+    {"unpack_lane", "B/clk/SM", RL_C_LOG, 6.1, 1, 64, 0.3, "read and written by one SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -86,7 +101,7 @@ static double vec_time(const double *p, const struct rl_machine *m, const double
 
     bytes *= rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
     double lane = bytes / (c[G_LANE] * m->sm * m->clock_hz) * (1 + c[G_ROW] * (rows - 1));
-    double dram = bytes / (c[G_DRAM] * m->dram_peak);
+    double dram = bytes / (c[G_DRAM] * m->dram_net);
     set_part(part, lane, dram, launch);
     return launch + rl_join(lane, dram, c[G_JOIN]);
 }
@@ -119,11 +134,13 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
     double launch = c[G_KERNELS] * kernel_s(m, c[G_FIXED]);
     double x = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]);
     double y = stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
-    double memory = weights / (c[G_DRAM] * m->dram_peak), compute, unpack = 0;
+    double memory = weights / (c[G_DRAM] * m->dram_net), compute, unpack = 0;
     if (c[G_MODE] < 1) {
         compute = blas_time(p, m, c[G_EFF]);
         if (blocks) {
-            unpack = (weights + 2 * n * k) / (c[G_DEQ] * m->dram_peak);
+            double bytes = weights + 2 * n * k;
+            unpack = rl_join(bytes / (c[G_DEQ] * m->dram_net),
+                             bytes / (c[G_ULANE] * m->sm * m->clock_hz), c[G_JOIN]);
             launch += kernel_s(m, c[G_FIXED]);
         }
         launch += 2 * kernel_s(m, c[G_FIXED]);
@@ -142,7 +159,8 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 enum { A_FIXED, A_KERNELS, A_LANE, A_DRAM, A_EFF, A_SCORE };
 
 static const struct rl_coef attention_coef[] = {
-    {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain of a kernel"},
+    {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
+     "start, ramp and drain of a kernel"},
     {"kernels", "1", RL_C_LINEAR, 2, 1, 10, 0, "kernels of one call"},
     {"lane", "B/clk/SM", RL_C_LOG, 14.6, 1, 128, 0.3, "K and V streamed per query head"},
     {"dram", "1", RL_C_LOG, 0.57, 0.1, 1.1, 0.2, "DRAM rate of the sheet reached"},
@@ -173,7 +191,7 @@ static double few_queries(const double *p, const struct rl_machine *m, const dou
 {
     double per_head, bytes = cache_bytes(p, &per_head);
     double walked = p[RL_ATT_BATCH] * p[RL_ATT_Q_LEN] * p[RL_ATT_HEADS] * per_head;
-    double dram = bytes / (c[A_DRAM] * m->dram_peak);
+    double dram = bytes / (c[A_DRAM] * m->dram_net);
     double lane = walked / (c[A_LANE] * m->sm * m->clock_hz);
     double launch = c[A_KERNELS] * kernel_s(m, c[A_FIXED]);
 
@@ -191,7 +209,7 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
         return few_queries(p, m, c, part);
     double compute =
         2 * scores * (p[RL_ATT_HEAD_DIM] + v_dim(p)) / (c[A_EFF] * fp16_peak(m));
-    double memory = c[A_SCORE] * scores / m->dram_peak;
+    double memory = c[A_SCORE] * scores / m->dram_net;
     double launch = (c[A_KERNELS] + 2) * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);
     return launch + compute + memory;
@@ -211,7 +229,7 @@ static double flash_time(const double *p, const struct rl_machine *m, const doub
     double flop =
         2 * p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs * (p[RL_ATT_HEAD_DIM] + v_dim(p));
     double compute = flop / (c[A_EFF] * m->peak[RL_FP16]);
-    double memory = bytes / m->dram_peak;
+    double memory = bytes / m->dram_net;
     double launch = c[A_KERNELS] * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);
     return launch + rl_join(compute, memory, 4);
@@ -225,10 +243,9 @@ enum { E_FIXED, E_KERNELS, E_MOVES, E_DRAM };
     {                                                                                    \
         {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain"},      \
             {"kernels", "1", RL_C_LINEAR, kernels, 0, 20, 0, "ggml nodes of one call"},  \
-            {"moves", "1",  RL_C_LINEAR,                                                 \
-             moves, 0,      64,                                                          \
-             0,     "fp32 elements moved per element"},                                  \
-            {"dram", "1", RL_C_LOG, 0.92, 0.2, 1.1, 0.1, "DRAM rate of the sheet"}, \
+            {"moves", "1", RL_C_LINEAR, moves,                                           \
+             0,       64,  0,           "fp32 elements moved per element"},              \
+            {"dram", "1", RL_C_LOG, 0.92, 0.2, 1.1, 0.1, "DRAM rate of the sheet"},      \
         {                                                                                \
             NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                       \
         }                                                                                \
@@ -260,9 +277,16 @@ enum { S_FIXED, S_KERNELS, S_TOKEN, S_WARPS, S_DRAM };
         {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain"},      \
             {"kernels", "1", RL_C_LINEAR, kernels, 0, 20, 0, "ggml nodes of one call"},  \
             {"token", "clk", RL_C_LOG, token, 10, 20000, 0.7, "one dependent step"},     \
-            {"warps", "1", RL_C_LOG, warps, 1, 64, 0.5, "warps of an SM that a step "    \
-                                                        "serves at once"},               \
-            {"dram", "1", RL_C_LOG, 0.8, 0.2, 1.1, 0.1, "DRAM rate of the sheet"},  \
+            {"warps",                                                                    \
+             "1",                                                                        \
+             RL_C_LOG,                                                                   \
+             warps,                                                                      \
+             1,                                                                          \
+             64,                                                                         \
+             0.5,                                                                        \
+             "warps of an SM that a step "                                               \
+             "serves at once"},                                                          \
+            {"dram", "1", RL_C_LOG, 0.8, 0.2, 1.1, 0.1, "DRAM rate of the sheet"},       \
         {                                                                                \
             NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                       \
         }                                                                                \
@@ -276,7 +300,7 @@ static double recurrent(const struct rl_machine *m, const double *c, double toke
 {
     double waves = fmax(1, warps / (c[S_WARPS] * m->sm));
     double serial = tokens * kernel_s(m, c[S_TOKEN]) * waves;
-    double memory = (4 * state_bytes + io_bytes) / (c[S_DRAM] * m->dram_peak);
+    double memory = (4 * state_bytes + io_bytes) / (c[S_DRAM] * m->dram_net);
     double launch = c[S_KERNELS] * kernel_s(m, c[S_FIXED]);
 
     set_part(part, 0, memory, launch);

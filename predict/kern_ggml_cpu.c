@@ -109,9 +109,8 @@ static double attention_s(const double *p, const struct rl_machine *m, const dou
 static double flash_time(const double *p, const struct rl_machine *m, const double *c,
                          double part[RL_NBOUNDS])
 {
-    double pairs = rl_attention_pairs(p[RL_ATT_Q_LEN], p[RL_ATT_KV_LEN],
-                                      p[RL_ATT_WINDOW], p[RL_ATT_CHUNK],
-                                      p[RL_ATT_CAUSAL] != 0);
+    double pairs = rl_attention_pairs(p[RL_ATT_Q_LEN], p[RL_ATT_KV_LEN], p[RL_ATT_WINDOW],
+                                      p[RL_ATT_CHUNK], p[RL_ATT_CAUSAL] != 0);
     return attention_s(p, m, c, pairs, part);
 }
 
@@ -173,17 +172,17 @@ static double conv_time(const double *p, const struct rl_machine *m, const doubl
 
 enum { S_CLOCKS, S_SKIP, S_DRAM, S_NODES, S_NODE };
 
-#define SCAN(clocks, skip, nodes)                                                        \
-    {                                                                                    \
-        {"clocks", "clk", RL_C_LOG, clocks, 0.05, 100, 0.3,                              \
-         "per state element, token and core"},                                           \
+#define SCAN(clocks, skip, nodes)                                                         \
+    {                                                                                     \
+        {"clocks", "clk", RL_C_LOG, clocks,                                               \
+         0.05,     100,   0.3,      "per state element, token and core"},                 \
             {"skip", "clk", RL_C_LOG, skip, 0.1, 100, 0.3, "per channel and token: D·x"}, \
-            {"dram", "1", RL_C_LOG, 0.8, 0.3, 1.1, 0.1, "sustained DRAM rate reached"},  \
-            {"nodes", "1", RL_C_LINEAR, nodes, 0, 20, 0, "ggml nodes of one call"},      \
-            {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},          \
-        {                                                                                \
-            NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                       \
-        }                                                                                \
+            {"dram", "1", RL_C_LOG, 0.8, 0.3, 1.1, 0.1, "sustained DRAM rate reached"},   \
+            {"nodes", "1", RL_C_LINEAR, nodes, 0, 20, 0, "ggml nodes of one call"},       \
+            {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},           \
+        {                                                                                 \
+            NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                        \
+        }                                                                                 \
     }
 
 /* Mamba-1: scalar expf, 5.3 ns; Mamba-2: 0.094 ns, D·x broadcasts one element a
@@ -193,12 +192,14 @@ static const struct rl_coef scan2_coef[] = SCAN(0.344, 12.8, 8);
 static const struct rl_coef delta_coef[] = SCAN(0.85, 2, 12);
 
 static double scan_s(const struct rl_machine *m, const double *c, double sequences,
-                     double tokens, double channels, double state, double part[RL_NBOUNDS])
+                     double tokens, double channels, double state,
+                     double part[RL_NBOUNDS])
 {
     double elements = sequences * channels * state, clocks = core_clocks(m);
-    double compute = (elements * c[S_CLOCKS] + sequences * channels * c[S_SKIP]) *
-                     tokens / clocks;
-    double memory = 4 * 4 * elements / (c[S_DRAM] * m->dram); /* fp32: read, scratch, back */
+    double compute =
+        (elements * c[S_CLOCKS] + sequences * channels * c[S_SKIP]) * tokens / clocks;
+    double memory =
+        4 * 4 * elements / (c[S_DRAM] * m->dram); /* fp32: read, scratch, back */
     double node = nodes_s(m, c[S_NODES], c[S_NODE]);
 
     set_part(part, compute, memory, node);

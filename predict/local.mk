@@ -74,6 +74,7 @@ librl_la_SOURCES += \
 	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
+	predict/plan_weights.c \
 	predict/predict.c \
 	predict/runs.c \
 	predict/runs.h \

@@ -31,7 +31,7 @@ double rl_weight_bytes(const struct rl_plan *pl)
         if (exact > 0 && g->resident[c] > 0)
             bytes += exact * each / g->resident[c];
         else
-            bytes += each * rl_dtype_bytes(pl->wdtype[c]);
+            bytes += each * pl->wbytes[c];
     }
     return bytes;
 }

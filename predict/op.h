@@ -58,6 +58,7 @@ struct rl_machine {
     double peak[RL_NUNITS];      /* FLOP/s of the sheet, after fall-back; > 0 */
     double rate[RL_NUNITS];      /* sustained FLOP/s */
     double dram_peak, dram;      /* bytes/s: sheet, sustained */
+    double dram_net;             /* bytes/s: the sheet's less inline ECC */
     double l2_bw, l2_bytes;      /* bytes/s, bytes */
     double sfu;                  /* exp/s */
     double gap_s;                /* kernel-to-kernel gap of this runtime */

@@ -112,6 +112,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
     pl->wdtype[RL_W_LINEAR] = pl->wdtype[RL_W_EXPERT] = pl->dtype;
     pl->wdtype[RL_W_HEAD] = head_dtype(pl->dtype, pl->act);
     pl->wdtype[RL_W_EMBED] = is_block_format(pl->dtype) ? pl->dtype : pl->act;
+    if (g->tied && is_block_format(pl->dtype)) /* the table is the output matrix */
+        pl->wdtype[RL_W_EMBED] = pl->wdtype[RL_W_HEAD];
     for (int c = 0; own && c < RL_NWCLASSES; c++)
         if (g->quant[RL_W_LINEAR] != RL_DT_NONE || g->quant[RL_W_EXPERT] != RL_DT_NONE)
             pl->wdtype[c] = g->quant[c] != RL_DT_NONE ? g->quant[c] : pl->act;
@@ -173,6 +175,9 @@ static int bind_args(const struct rl_plan *pl, const struct rl_node *n,
             b->on_cache |= a->sym == RL_S || a->sym == RL_TS;
         }
     }
+    if (n->op == &rl_op_gemm)
+        b->p[RL_GEMM_DTYPE] =
+            rl_row_dtype((enum rl_dtype)b->p[RL_GEMM_DTYPE], b->p[RL_GEMM_K]);
     if (tp_arg >= 0 && pl->setup.tp > 1)
         b->p[tp_arg] = tp;
     if (gpus >= 0)
@@ -374,18 +379,6 @@ void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
 
 /* the software stack */
 
-static bool word_in(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *s = list; s && *s;) {
-        size_t len = strcspn(s, " ");
-        if (len == n && !strncmp(s, word, n))
-            return true;
-        s += len + strspn(s + len, " ");
-    }
-    return false;
-}
-
 static int check_match(const struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_runtime *r = pl->runtime;
@@ -399,7 +392,7 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
         return rl_fail(err, RL_ECONFLICT, NULL, 0, "runtime '%s' runs on %s, '%s' is %s",
                        r->name, cpu > 0 ? "CPUs" : "GPUs", d->id,
                        d->is_cpu ? "a CPU" : "a GPU");
-    if (vendors && !word_in(vendors, d->vendor))
+    if (vendors && !rl_word_in(vendors, d->vendor))
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' runs on %s devices, '%s' is by %s", r->name, vendors,
                        d->id, d->vendor);
@@ -407,7 +400,7 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' needs compute capability %s, '%s' has %s", r->name,
                        rl_runtime_str(r, "cc_min", "?"), d->id, d->compute_capability);
-    if (types && !word_in(types, pl->model->graph.model_type))
+    if (types && !rl_word_in(types, pl->model->graph.model_type))
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' runs models of type %s, '%s' is '%s'", r->name,
                        types, pl->model->id, pl->model->graph.model_type);
@@ -441,22 +434,6 @@ static void bind_runtime(struct rl_plan *pl)
     pl->score_bytes = rl_runtime_num(r, "attn.score_bytes", 24);
 }
 
-/* ggml's CPU kernels for some block formats want rows interleaved by eight: a
- * second copy of the matrices beside the mapped file.  In the mixes a part of
- * the tensors is kept in a finer format that is not rearranged. */
-static double repacked_bytes(const struct rl_plan *pl)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    enum rl_dtype dt = pl->wdtype[RL_W_LINEAR];
-    bool mix = dt == RL_DT_Q4_K_M;
-    double share = mix ? rl_runtime_num(pl->runtime, "repack.mix", 0.8) : 1;
-
-    if (!word_in(rl_runtime_str(pl->runtime, "repack", NULL), rl_dtype(dt)->name))
-        return 0;
-    return share * rl_dtype_bytes(dt) *
-           (g->resident[RL_W_LINEAR] + g->resident[RL_W_EXPERT]);
-}
-
 static void bind_memory(struct rl_plan *pl)
 {
     const struct rl_runtime *r = pl->runtime;
@@ -470,7 +447,6 @@ static void bind_memory(struct rl_plan *pl)
     pl->mem.utilisation = rl_runtime_num(r, "mem.utilisation", 1);
     pl->mem.eager = rl_runtime_num(r, "mem.eager", 0) > 0;
     pl->mem.act_bytes = rl_runtime_num(r, "act.bytes", rl_dtype_bytes(pl->act));
-    pl->mem.repack = repacked_bytes(pl);
     pl->mem.upcast = rl_runtime_num(r, "logits.upcast", 0) > 0;
 }
 
@@ -533,6 +509,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     pl->memo = rl_memo_new(err);
     if (!pl->memo)
         return -1;
+    rl_plan_weights(pl);
     pl->kv_bytes_per_token = kv_bytes_per_token(pl);
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",

@@ -54,6 +54,7 @@ struct rl_plan {
     struct rl_machine machine;
     struct rl_setup setup;
     enum rl_dtype wdtype[RL_NWCLASSES], dtype, act, kv, state;
+    double wbytes[RL_NWCLASSES]; /* bytes a weight, mean over the class */
     char dtype_name[32];
 
     struct rl_graph merged; /* nodes with joined projections, if the stack
@@ -109,6 +110,13 @@ void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,
 
 /* Does the prefill compute logits for every position of the prompt? */
 bool rl_all_logits(const struct rl_plan *pl, const struct rl_query *q);
+
+/* The format of a matrix with rows of `row` weights in a file of format dt. */
+enum rl_dtype rl_row_dtype(enum rl_dtype dt, double row);
+/* Fills wbytes and mem.repack of a plan whose nodes are bound. */
+void rl_plan_weights(struct rl_plan *pl);
+/* Is word one of the blank-separated words of list (NULL: of none)? */
+bool rl_word_in(const char *list, const char *word);
 
 void rl_plan_note(struct rl_plan *pl, const char *fmt, ...);
 

@@ -58,6 +58,7 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
     m->cc = capability(d);
     init_units(m, d);
     m->dram_peak = value_or(&d->dram_peak, value_or(&d->dram, 1e10));
+    m->dram_net = m->dram_peak * (1 - d->ecc_share);
     m->dram = value_or(&d->dram, PRIOR_DRAM * m->dram_peak);
     m->l2_bytes = d->l2_bytes;
     m->l2_bw = value_or(&d->l2, PRIOR_L2_PER_SM * m->sm * m->clock_hz);

@@ -35,6 +35,7 @@ struct rl_device {
     double tensor_hz; /* clock that the tensor figures assume */
     double max_hz;    /* highest clock the part reaches */
     double mem_bytes; /* what a program can allocate */
+    double ecc_share; /* of memory and its traffic that inline ECC takes; 0: none */
     double l2_bytes, smem_bytes_per_sm;
     double llc_bytes;        /* Infinity Cache behind the L2; 0: none */
     double tdp_w, price_usd; /* 0: unknown */

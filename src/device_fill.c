@@ -156,6 +156,15 @@ static void fill_facts(struct rl_device *d)
     d->price_usd = number(d, RL_KEY_PRICE, 0);
 }
 
+/* GDDR has no room for check bits: where ECC is on, a sixteenth of the memory is
+ * set aside for them (46068 of 49152 MiB), and as much of the traffic. */
+static double ecc_share(const struct rl_device *d)
+{
+    bool gddr = d->mem_type && !strncmp(d->mem_type, "GDDR", 4);
+
+    return gddr && d->mem_bytes < 0.945 * number(d, RL_KEY_MEM_SIZE, 0) ? 1.0 / 16 : 0;
+}
+
 /* What a program can allocate. */
 static int fill_capacity(struct rl_device *d, struct rl_error *err)
 {
@@ -164,6 +173,7 @@ static int fill_capacity(struct rl_device *d, struct rl_error *err)
 
     if (r) {
         d->mem_bytes = r->v;
+        d->ecc_share = ecc_share(d);
         return 0;
     }
     if (from_prior(d, "usable", number(d, RL_KEY_MEM_SIZE, 0), &v, err))

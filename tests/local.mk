@@ -4,6 +4,7 @@ unit_tests = \
 	tests/test_device.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
+	tests/test_ggml.t \
 	tests/test_gguf.t \
 	tests/test_graph.t \
 	tests/test_grid.t \

@@ -12,7 +12,7 @@ runs=$1 rooflint=${2:-rooflint} data=${3:-${ROOFLINT_DATA:-.}}
 file=hwdb/runtimes/llamacpp-cuda-2024.csv
 decode="speed.all.fixed speed.gemm.lane.fp16 speed.gemm.lane speed.gemm.dram
     speed.attention_scores.dram split.hop_us"
-prefill="speed.gemm.eff speed.gemm.unpack speed.attention_scores.eff split.stage
+prefill="speed.gemm.eff speed.gemm.unpack_lane speed.attention_scores.eff split.stage
     split.queue"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,0 +1,184 @@
+/* llama.cpp: ggml's kernels as implementations, layers over several devices,
+ * file mixes, resident sets; and recorded runs inside their intervals. */
+#include "test.h"
+
+#include "kern_impl.h"
+#include "memory.h"
+#include "ops.h"
+#include "runs.h"
+#include "schedule.h"
+
+/* A prediction by names; the plan is freed. */
+struct asked {
+    const char *device, *model, *runtime, *dtype;
+    int devices, threads, flash;
+};
+
+static struct rl_prediction ask(struct asked a, struct rl_query q)
+{
+    struct rl_error err = {0};
+    struct rl_setup s = {
+        .dtype = a.dtype, .devices = a.devices, .threads = a.threads, .flash = a.flash};
+    struct rl_prediction p = {0};
+    struct rl_device *d = rl_device_load(source_dir(), a.device, &err);
+    struct rl_model *m = d ? rl_model_load(source_dir(), a.model, &err) : NULL;
+    struct rl_runtime *r = m ? rl_runtime_load(source_dir(), a.runtime, d, &err) : NULL;
+    struct rl_plan *pl = r ? rl_plan_new(source_dir(), d, m, r, &s, &err) : NULL;
+
+    cr_assert(pl && !rl_predict(pl, &q, &p, &err), "%s", err.text);
+    rl_plan_free(pl);
+    rl_runtime_free(r);
+    rl_model_free(m);
+    rl_device_free(d);
+    return p;
+}
+
+static struct rl_query query(double ctx, double output)
+{
+    return (struct rl_query){.ctx = ctx, .batch = 1, .output_tokens = output};
+}
+
+Test(ggml, implementations_by_name)
+{
+    const struct rl_impl *gpu = rl_impl_find("ggml", &rl_op_gemm, 0);
+    const struct rl_impl *cpu = rl_impl_find("ggml", &rl_op_gemm, 1);
+
+    cr_assert(gpu && cpu);
+    cr_expect_neq(gpu, cpu);
+    cr_expect_null(rl_impl_find(NULL, &rl_op_gemm, 0));
+    cr_expect_null(rl_impl_find("triton", &rl_op_gemm, 0));
+    cr_expect_null(rl_impl_find("ggml", &rl_op_all_reduce, 0));
+}
+
+/* p-norm: symmetric, above the larger, below the sum, equal ceilings 2^(1/p) */
+Test(ggml, join)
+{
+    expect_near(rl_join(3, 4, 2), 5.0, 1e-12);
+    expect_near(rl_join(4, 3, 2), 5.0, 1e-12);
+    expect_near(rl_join(1, 1, 4), pow(2, 0.25), 1e-12);
+    cr_expect_eq(rl_join(0, 0, 4), 0.0);
+    cr_expect_eq(rl_join(0, 7, 4), 7.0);
+}
+
+/* An A100 has twice an A6000's bandwidth but not twice its decode rate: its SMs
+ * draw a bounded number of bytes a clock.  Measured by llama-bench (May 2024,
+ * XiongjieDai/GPU-Benchmarks-on-LLM-Inference): 54.8 against 40.7 tokens/s. */
+Test(ggml, lanes_bind_where_bandwidth_is_plenty)
+{
+    struct asked a = {
+        "a100-pcie-80gb", "llama-3-8b", "llamacpp-cuda-2024", "fp16", 1, 0, 0};
+    double fast = ask(a, query(1, 512)).decode_tokens_per_s;
+
+    a.device = "rtx-a6000";
+    double slow = ask(a, query(1, 512)).decode_tokens_per_s;
+    cr_expect(fast / slow > 1.2 && fast / slow < 1.6, "%.3g", fast / slow);
+}
+
+/* Without flash attention every score is written; the masked half too. */
+Test(ggml, scores_cost_more_with_depth)
+{
+    struct asked a = {"rtx-3090", "llama-3-8b", "llamacpp-cuda-2024", "fp16", 1, 0, 1};
+    double flash = ask(a, query(8192, 1)).ttft_s.value;
+
+    a.flash = 0;
+    cr_expect_gt(ask(a, query(8192, 1)).ttft_s.value, flash);
+}
+
+Test(ggml, layers_over_devices)
+{
+    struct asked a = {"rtx-a6000", "llama-3-8b", "llamacpp-cuda-2024", "q4_k_m", 1, 0, 0};
+    struct rl_prediction one = ask(a, query(8192, 128));
+    struct rl_prediction one_ubatch = ask(a, query(512, 2));
+
+    a.devices = 4;
+    struct rl_prediction four = ask(a, query(8192, 128));
+    struct rl_prediction four_ubatch = ask(a, query(512, 2));
+    /* a step visits one device after the other */
+    cr_expect_gt(four.tpot_s.value, one.tpot_s.value);
+    cr_expect_lt(four.tpot_s.value, 1.2 * one.tpot_s.value);
+    /* sixteen batches fill the pipeline, one does not */
+    cr_expect_gt(one.ttft_s.value / four.ttft_s.value, 2);
+    cr_expect_geq(four_ubatch.ttft_s.value, one_ubatch.ttft_s.value);
+    cr_expect_gt(four.memory.capacity, 3.9 * one.memory.capacity);
+}
+
+Test(ggml, threads)
+{
+    struct asked a = {
+        "epyc-zen4-2vcpu", "tinyllama-1.1b", "llamacpp-cpu", "q8_0", 1, 1, 1};
+    struct rl_prediction one = ask(a, query(512, 32));
+
+    a.threads = 2;
+    struct rl_prediction two = ask(a, query(512, 32));
+    double prefill = one.ttft_s.value / two.ttft_s.value;
+    double decode = one.tpot_s.value / two.tpot_s.value;
+    cr_expect(prefill > 1.8 && prefill < 2, "%.3g", prefill);
+    cr_expect(decode > 1.2 && decode < prefill, "%.3g", decode); /* DRAM is shared */
+    a.threads = 64; /* no more than there are cores */
+    expect_near(ask(a, query(512, 32)).ttft_s.value, two.ttft_s.value, 1e-12);
+}
+
+Test(ggml, rows_without_whole_blocks)
+{
+    cr_expect_eq(rl_row_dtype(RL_DT_Q4_K_M, 4096), RL_DT_Q4_K_M);
+    cr_expect_eq(rl_row_dtype(RL_DT_Q4_K_M, 896), RL_DT_Q5_0);
+    cr_expect_eq(rl_row_dtype(RL_DT_Q5_K, 896), RL_DT_Q5_1);
+    cr_expect_eq(rl_row_dtype(RL_DT_Q6_K, 896), RL_DT_Q8_0);
+    cr_expect_eq(rl_row_dtype(RL_DT_Q3_K, 896), RL_DT_IQ4_NL);
+    cr_expect_eq(rl_row_dtype(RL_DT_Q8_0, 896), RL_DT_Q8_0);
+    cr_expect_eq(rl_row_dtype(RL_DT_FP16, 100), RL_DT_FP16);
+    /* a "Q4_K_M" of Qwen2.5-0.5B, hidden 896, as llama-quantize wrote it: 173 MB
+     * q5_0, 146 q8_0, 43 q6_k, 29 q4_k */
+    struct asked a = {
+        "epyc-zen4-2vcpu", "qwen2.5-0.5b", "llamacpp-cpu", "q4_k_m", 1, 2, 1};
+    expect_near(ask(a, query(1, 1)).memory.weights, 391e6, 0.04);
+}
+
+/* Runs of ggml 0.18.1 on a 2-vCPU Zen 4 guest, llama-bench, flash attention on,
+ * random weights; and of llama.cpp of May 2024 on GPUs (XiongjieDai). */
+static const struct rl_run recorded[] = {
+    {"epyc-zen4-2vcpu", "tinyllama-1.1b", "q4_0", "fp16", "llamacpp-cpu", "ggml 0.18.1",
+     "peak_memory_rss", "bytes", "threads=2; fa=1", 1, 1, 512, 0, 0, 1252209459},
+    {"epyc-zen4-2vcpu", "tinyllama-1.1b", "fp16", "fp16", "llamacpp-cpu", "ggml 0.18.1",
+     "peak_memory_rss", "bytes", "threads=2; fa=1", 1, 1, 128, 0, 0, 2234830029},
+    {"epyc-zen4-2vcpu", "mamba2-370m", "fp16", "", "llamacpp-cpu", "ggml 0.18.1",
+     "peak_memory_rss", "bytes", "threads=2; fa=1", 1, 1, 512, 0, 0, 838126797},
+    {"epyc-zen4-2vcpu", "tinyllama-1.1b", "q8_0", "fp16", "llamacpp-cpu", "ggml 0.18.1",
+     "prefill_tokens_per_s", "tokens/s", "threads=2; fa=1; ubatch=512", 1, 1, 512, 0, 0,
+     101.401},
+    {"epyc-zen4-2vcpu", "mamba2-130m", "fp16", "", "llamacpp-cpu", "ggml 0.18.1",
+     "prefill_tokens_per_s", "tokens/s", "threads=1; fa=1; ubatch=512", 1, 1, 512, 0, 0,
+     306.267},
+    {"epyc-zen4-2vcpu", "mamba-130m", "fp16", "", "llamacpp-cpu", "ggml 0.18.1",
+     "decode_tokens_per_s", "tokens/s", "threads=1; fa=1", 1, 1, 0, 0, 64, 60.398},
+    {"epyc-zen4-2vcpu", "tinyllama-1.1b", "q4_0", "fp16", "llamacpp-cpu", "ggml 0.18.1",
+     "decode_tokens_per_s", "tokens/s", "threads=1; fa=1", 1, 1, 0, 0, 32, 30.631},
+    {"rtx-a6000", "llama-3-8b", "fp16", "fp16", "llamacpp-cuda", "May 2024",
+     "decode_tokens_per_s", "tokens/s", "-fa off", 1, 1, 0, 0, 512, 40.7},
+    {"rtx-a6000", "llama-3-8b", "fp16", "fp16", "llamacpp-cuda", "May 2024",
+     "prefill_tokens_per_s", "tokens/s", "-fa off", 1, 1, 8192, 0, 0, 2566.5},
+    {"l40s", "llama-3-70b", "q4_k_m", "fp16", "llamacpp-cuda", "May 2024",
+     "decode_tokens_per_s", "tokens/s", "-fa off", 1, 1, 0, 0, 512, 15.5},
+    {"a40", "llama-3-8b", "q4_k_m", "fp16", "llamacpp-cuda", "May 2024",
+     "prefill_tokens_per_s", "tokens/s", "-fa off", 4, 1, 4096, 0, 0, 6442.4},
+};
+
+Test(ggml, recorded_runs_inside_their_intervals)
+{
+    struct rl_error err = {0};
+    struct rl_runs *r = rl_runs_new(source_dir(), &err);
+
+    cr_assert(r, "%s", err.text);
+    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++) {
+        const struct rl_run *row = &recorded[i];
+        struct rl_interval v;
+        char why[160] = "";
+        cr_assert(!rl_run_predict(r, row, &v, why), "%s", why);
+        cr_expect(v.lo <= row->value && row->value <= v.hi,
+                  "%s %s %s %s: measured %g, predicted %g (%g … %g)", row->device,
+                  row->model, row->weights_dtype, row->metric, row->value, v.value, v.lo,
+                  v.hi);
+        cr_expect_lt(v.hi / v.lo, 2.2);
+    }
+    rl_runs_free(r);
+}
