@@ -15,6 +15,9 @@
 #include <string.h>
 
 enum { MIN_ROWS = 12, MIN_SHAPES = 2, FEW_SHAPES = 6 };
+/* Log error that a shape unlike all measured ones adds, where too few shapes
+ * were measured to see it. */
+static const double UNSEEN_SHAPE = 0.15;
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
 struct work {
@@ -183,12 +186,15 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     c->shapes = deal(w, true, w->o->folds, err);
     if (c->shapes == 0)
         return -1;
-    if (w->g->n < MIN_ROWS || c->shapes < MIN_SHAPES) {
-        c->refused = "too few rows or shapes to fit and check a kernel";
+    if (w->g->n < MIN_ROWS) {
+        c->refused = "too few rows to fit and check a kernel";
         return 0;
     }
-    w->few_shapes = c->shapes < FEW_SHAPES;
-    int folds = c->shapes < (size_t)w->o->folds ? (int)c->shapes : w->o->folds;
+    size_t dealt = c->shapes;
+    c->by_row = c->shapes < MIN_SHAPES;
+    if (c->by_row && (dealt = deal(w, false, w->o->folds, err)) == 0)
+        return -1;
+    int folds = dealt < (size_t)w->o->folds ? (int)dealt : w->o->folds;
     for (int k = 0; k < folds; k++)
         if (hold_out(w, k, c, err))
             return -1;
@@ -196,6 +202,10 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     for (size_t i = 0; i < w->g->n; i++)
         w->train[i] = row(w, i);
     interval(w, -1, &c->lo, &c->bias, &c->hi);
+    if (c->by_row) {
+        c->lo = -sqrt(c->lo * c->lo + UNSEEN_SHAPE * UNSEEN_SHAPE);
+        c->hi = sqrt(c->hi * c->hi + UNSEEN_SHAPE * UNSEEN_SHAPE);
+    }
     return fit_rows(w, w->g->n, &c->fit, err);
 }
 

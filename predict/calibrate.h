@@ -21,6 +21,7 @@ struct rl_calibration {
     const struct rl_sample *key; /* first row of the kernel */
     size_t n, shapes;
     const char *refused;        /* NULL, or why there is no entry */
+    bool by_row;                /* too few shapes: single rows were left out instead */
     struct rl_fit fit;          /* of all rows (of the few) */
     double bias, lo, hi;        /* median, 5 % and 95 % of log(measured / held out) */
     struct rl_score seen;       /* rows the fit was made of */

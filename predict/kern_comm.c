@@ -97,7 +97,7 @@ static double comm_time(const double *p, const struct rl_machine *m, const doubl
     double ll_fix = (c[FIX_LL] + hops * c[HOP_LL]) * 1e-6;
     double ll128_fix = (c[FIX_LL] + c[FIX_LL128] + hops * c[HOP_LL128]) * 1e-6;
     double simple_fix = (c[FIX_LL] + c[FIX_SIMPLE] + hops * c[HOP_SIMPLE]) * 1e-6;
-    double ll = ll_fix + small / (c[BW_LL] * m->link);
+    double ll = ll_fix + fmax(small / c[BW_LL], 2 * volume) / m->link;
     double ll128 = ll128_fix + volume / (c[BW_LL128] * m->link);
     double move = volume / (c[BW_SIMPLE] * m->link);
     double fill = c[RAMP] * 1e-6;

@@ -52,6 +52,7 @@ librl_la_SOURCES += \
 	predict/kern_scan.c \
 	predict/kern_update.c \
 	predict/kern_masked.c \
+	predict/kern_moe.c \
 	predict/kernels.h \
 	predict/memory.c \
 	predict/memory.h \

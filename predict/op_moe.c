@@ -12,6 +12,7 @@
  * Ignores: padding of each expert to row tiles and the heaviest rank (kernel
  * model), the router (a gemm), shared experts (gemm), dispatch (alltoall).
  */
+#include "kernels.h"
 #include "op_util.h"
 
 static const double tile = 128.0;
@@ -117,6 +118,8 @@ const struct rl_op_type rl_op_moe = {
         },
     .check = moe_check,
     .work = moe_work,
+    .coef = rl_kern_moe_coef,
+    .time = rl_kern_moe_time,
     .shape_params = 1U << RL_MOE_HIDDEN | 1U << RL_MOE_INTER | 1U << RL_MOE_TOPK |
                     1U << RL_MOE_EXPERTS,
     .log_sd = 0.8,

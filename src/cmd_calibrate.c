@@ -82,9 +82,10 @@ static void print_score(const struct rl_calibration *c)
         printf("refused: %s\n", c->refused);
         return;
     }
-    printf("%6.2f  %6.2f %6.2f %6.2f %+6.2f %5.1f %5.2f\n", 100 * c->seen.median_ape,
+    printf("%6.2f  %6.2f %6.2f %6.2f %+6.2f %5.1f %5.2f%s\n", 100 * c->seen.median_ape,
            100 * c->held.median_ape, 100 * c->held.mean_ape, 100 * c->held.p90_ape,
-           100 * c->held.bias, 100 * c->held.coverage90, c->held.median_width);
+           100 * c->held.bias, 100 * c->held.coverage90, c->held.median_width,
+           c->by_row ? "  rows left out, not shapes" : "");
 }
 
 static void print_coefs(const struct rl_calibration *c)
@@ -144,7 +145,7 @@ static int print_pooled(const struct rl_calibration *c, size_t n, const char *op
         return -1;
     for (size_t i = 0; i < n; i++) {
         const struct rl_sample *key = c[i].key;
-        if (c[i].refused || strcmp(key->op->name, op) ||
+        if (c[i].refused || c[i].by_row || strcmp(key->op->name, op) ||
             (dtype && strcmp(dtype, rl_dtype(key->dtype)->name)))
             continue;
         memcpy(all + k, c[i].outcome, c[i].n * sizeof *all);

@@ -112,7 +112,7 @@ static int judge_shapes(const struct rl_measured *m, const char *data,
                                    m->machine, &o, c, err)
                 : -1;
     for (size_t g = 0; !rc && g < m->ngroups; g++) {
-        if (c[g].refused)
+        if (c[g].refused || c[g].by_row)
             judge_group(m, g, db, true, j->outcome);
         else
             memcpy(j->outcome + m->group[g].first, c[g].outcome,

@@ -13,6 +13,7 @@ unit_tests = \
 	tests/test_json.t \
 	tests/test_kern_scan.t \
 	tests/test_kern_attention.t \
+	tests/test_kern_moe_comm.t \
 	tests/test_model.t \
 	tests/test_modelcfg.t \
 	tests/test_op_attention.t \
