@@ -32,6 +32,7 @@ enum {
     L2,
     KEEP,
     COPIES,
+    SHARE,
     WAVE,
     CLK,
     DEQ,
@@ -57,6 +58,7 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"l2", "1", RL_C_LOG, 1, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.7, 0.05, 2, 0.5, "share of L2 that repeats find"},
     {"copies", "1", RL_C_LOG, 1.5, 0.8, 8, 0.5, "weights in turn in the benchmark"},
+    {"share", "1", RL_C_LOG, 3000, 64, 100000, 1, "rows that one load of weights serves"},
     {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "share of wave quantisation"},
     {"clock", "1", RL_C_LOG, 0.08, 0.005, 1, 0.8, "slow-down in long compute"},
     {"dequant", "1", RL_C_LOG, 0.3, 0.01, 20, 1, "weights unpacked, vector FLOP each"},
@@ -225,8 +227,11 @@ double rl_kern_moe_time(const double *p, const struct rl_machine *m, const doubl
     double over = square(square(c[COPIES] * weights / room));
     double miss = m->warm > 0 ? over / (1 + over) : 1;
     double dram = (miss / (c[DRAM] * m->dram) + (1 - miss) / (c[L2] * m->l2_bw));
-    struct product up = {wide, h, s.touched * wide * h * wb * dram, dt->act_bytes, 0, wb};
-    struct product down = {h, f, s.touched * f * h * wb * dram, dt->act_bytes, odd, wb};
+    /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
+    double one = square(square((wide + f) * h * wb / room));
+    double loads = s.touched + s.rows / c[SHARE] * one / (1 + one);
+    struct product up = {wide, h, loads * wide * h * wb * dram, dt->act_bytes, 0, wb};
+    struct product down = {h, f, loads * f * h * wb * dram, dt->act_bytes, odd, wb};
     int last = (int)fmax(3 + c[MOST], c[LEAST]);
     double best = INFINITY, tensor = 0, bn = column[(int)c[NTILE]];
     for (int i = (int)c[LEAST]; i <= last; i++) {
