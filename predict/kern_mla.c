@@ -18,7 +18,12 @@
 
 #include <math.h>
 
-static const double us = 1e-6;
+/* Latencies are kept as they would be at 2 GHz: what one clock step takes carries
+ * over between devices, a microsecond of A100 (1.41 GHz) to L40S (2.52) does not. */
+static double us_of(const struct rl_machine *m)
+{
+    return 1e-6 * 2e9 / m->clock_hz;
+}
 
 struct call {
     double b, l, s, heads, r, dr, dn, dv, kvb;
@@ -41,6 +46,14 @@ static void call_of(const double *p, struct call *a)
     a->absorbed = p[RL_MLA_ABSORBED] > 0;
 }
 
+/* Fixed time: what goes beyond 40 us is the host's, which knows no GPU clock. */
+static double fixed_seconds(double fixed, const struct rl_machine *m)
+{
+    enum { GPU_AT_MOST = 40 };
+    double gpu = fmin(fixed, GPU_AT_MOST);
+    return gpu * us_of(m) + (fixed - gpu) * 1e-6;
+}
+
 static double fourth(double x)
 {
     return x * x * x * x;
@@ -49,7 +62,7 @@ static double fourth(double x)
 /* The host takes at least `floor` to issue what the call launches. */
 static double above_floor(double t, double floor_us)
 {
-    return sqrt(sqrt(fourth(t) + fourth(floor_us * us)));
+    return sqrt(sqrt(fourth(t) + fourth(floor_us * 1e-6)));
 }
 
 static double join2(double x, double y, double n)
@@ -84,7 +97,7 @@ enum {
 
 const struct rl_coef rl_kern_mla_prefill_coef[] = {
     {"floor", "us", RL_C_LOG, 3, 1, 600, 1.5, "host time"},
-    {"fixed", "us", RL_C_LOG, 13, 1, 300, 0.4, "launches, prologue, epilogue"},
+    {"fixed", "us", RL_C_LOG, 13, 1, 400, 0.4, "launches, prologue, epilogue"},
     {"eff", "1", RL_C_LOG, 0.75, 0.1, 1, 0.25, "tensor peak of a tile"},
     {"exp", "1", RL_C_LOG, 0.65, 0.1, 6, 0.35, "exp not hidden, at the unit's rate"},
     {"load", "1", RL_C_LOG, 0.25, 0.02, 6, 0.7, "K and V of a tile not hidden, L2 rate"},
@@ -135,7 +148,8 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double peak = c[P_EFF] * m->peak[narrow ? RL_FP8 : RL_BF16];
     double tile = bm * bn * 2 * (dk + dv) * m->sm / peak + c[P_EXP] * exp_s +
                   c[P_LOAD] * bn * bytes * m->sm / m->l2_bw;
-    part[0] = heads * (causal_tiles(a, q, bn, n) * tile + n * c[P_CTA] * us) / m->sm;
+    part[0] =
+        heads * (causal_tiles(a, q, bn, n) * tile + n * c[P_CTA] * us_of(m)) / m->sm;
     part[1] = c[P_LONE] * ceil(a->s / bn) * tile;
     if (c[P_SCHED] > 0)
         return cbrt(part[0] * part[0] * part[0] + part[1] * part[1] * part[1]);
@@ -146,7 +160,7 @@ double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
                                 const double *c, double part[RL_NBOUNDS])
 {
     struct call a;
-    double core[2];
+    double core[2], us = us_of(m), fixed = fixed_seconds(c[P_FIXED], m);
     call_of(p, &a);
     int absorbed = a.absorbed || c[P_FORM] > 0, narrow = a.narrow && c[P_FP8] > 0;
     double busy = core_seconds(&a, m, c, absorbed, narrow, core);
@@ -167,10 +181,9 @@ double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
         part[RL_B_COMPUTE] = core[0] + up;
         part[RL_B_SERIAL] = core[1];
         part[RL_B_MEMORY] = memory + glue;
-        part[RL_B_LAUNCH] = fmax(c[P_FIXED], c[P_FLOOR]) * us;
+        part[RL_B_LAUNCH] = fmax(fixed, c[P_FLOOR] * 1e-6);
     }
-    return above_floor(c[P_FIXED] * us + join2(busy, memory, c[P_JOIN]) + glue + up,
-                       c[P_FLOOR]);
+    return above_floor(fixed + join2(busy, memory, c[P_JOIN]) + glue + up, c[P_FLOOR]);
 }
 
 /* decode */
@@ -204,7 +217,7 @@ enum {
 
 const struct rl_coef rl_kern_mla_decode_coef[] = {
     {"floor", "us", RL_C_LOG, 3, 1, 600, 1.5, "host time"},
-    {"fixed", "us", RL_C_LOG, 9, 1, 300, 0.4, "launches, prologue, epilogue"},
+    {"fixed", "us", RL_C_LOG, 9, 1, 400, 0.4, "launches, prologue, epilogue"},
     {"dram", "1", RL_C_LOG, 0.88, 0.2, 1, 0.15, "DRAM peak reached"},
     {"l2", "1", RL_C_LOG, 1, 0.05, 4, 0.6, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.9, 0.1, 1.3, 0.3, "share of L2 that repeats find"},
@@ -288,7 +301,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
 {
     struct call a;
     struct grid g;
-    double limit[3];
+    double limit[3], us = us_of(m);
     call_of(p, &a);
     if (p[RL_MLA_TOPK] > 0)
         a.s = fmin(a.s, p[RL_MLA_TOPK]);
@@ -296,9 +309,10 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
     double stream = stream_seconds(&a, m, c, &g, limit);
     double ctas = c[D_CTA] * us * g.waves +
                   c[D_ROW] * us * a.b * a.l * a.heads * (2 * a.r + a.dr) / 1024 / m->sm;
-    double fixed = c[D_FIXED];
+    double fixed = fixed_seconds(c[D_FIXED], m);
     if (g.splits > 1)
-        fixed += c[D_SPLIT0] * fmin(1, 2 * (g.splits - 1)) + c[D_SPLIT] * log2(g.splits);
+        fixed += us * (c[D_SPLIT0] * fmin(1, 2 * (g.splits - 1)) +
+                       c[D_SPLIT] * log2(g.splits));
     double append = a.b * a.l * c[D_TOKEN] * us / m->sm;
     if (a.narrow && c[D_FP8] < 1)
         append += a.b * a.s * (a.r + a.dr) / (c[D_CONVERT] * m->sm * m->clock_hz);
@@ -306,7 +320,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
         part[RL_B_COMPUTE] = limit[1];
         part[RL_B_MEMORY] = fmax(limit[0], limit[2]) + append;
         part[RL_B_SERIAL] = ctas;
-        part[RL_B_LAUNCH] = fmax(fixed, c[D_FLOOR]) * us;
+        part[RL_B_LAUNCH] = fmax(fixed, c[D_FLOOR] * 1e-6);
     }
-    return above_floor(fixed * us + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR]);
+    return above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR]);
 }
