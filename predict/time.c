@@ -105,9 +105,11 @@ static double memory_seconds(const struct rl_work *w, const struct rl_machine *m
     double dram = rl_work_bytes(w) - act_l2;
     double seconds = dram / m->dram + (act_l2 + w->l2_bytes) / m->l2_bw;
     if (w->parallel > 0 && !m->is_cpu) {
-        /* what one block moves, all weights included, at its share of a rate */
+        /* what one block moves at its share of the rate; weights (a norm's) are
+         * read by every block, gathered rows are its own */
         double share = (w->act_bytes + w->cache_bytes + w->l2_bytes) / w->parallel;
-        double lone = (share + w->weight_bytes) * BLOCKS_PER_SM_FULL * m->sm / m->dram;
+        double lone =
+            (share + fmin(w->weight_bytes, share)) * BLOCKS_PER_SM_FULL * m->sm / m->dram;
         seconds = fmax(seconds, lone);
     }
     return seconds;
