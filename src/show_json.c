@@ -50,6 +50,17 @@ static json_t *memory_json(const struct rl_memory *m)
     return o;
 }
 
+/* Plain figures, as the memory's; the intervals stand beside them. */
+static json_t *energy_json(const struct rl_prediction *p)
+{
+    if (!isfinite(p->prefill_j.value))
+        return json_null();
+    return json_pack("{s:o,s:o,s:{s:o,s:o}}", "prefill", rl_json_num(p->prefill_j.value),
+                     "per_output_token", rl_json_num(p->output_token_j.value), "interval",
+                     "prefill", interval(&p->prefill_j), "per_output_token",
+                     interval(&p->output_token_j));
+}
+
 static json_t *share_json(const double *share)
 {
     json_t *o = json_object();
@@ -71,11 +82,6 @@ json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
 {
     bool decode = pl->model->graph.has_decode;
     json_t *o = json_object();
-    json_t *energy = json_null();
-
-    if (isfinite(p->prefill_j.value))
-        energy = json_pack("{s:o,s:o}", "prefill", interval(&p->prefill_j),
-                           "per_output_token", interval(&p->output_token_j));
     json_object_set_new(o, "query", query_json(pl, q));
     json_object_set_new(o, "ttft_s", interval(&p->ttft_s));
     json_object_set_new(o, "tpot_s", interval(&p->tpot_s));
@@ -86,7 +92,7 @@ json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
     json_object_set_new(o, "fits", json_boolean(p->fits));
     json_object_set_new(o, "max_ctx", rl_json_num(p->max_ctx));
     json_object_set_new(o, "max_ctx_allocated", rl_json_num(p->max_ctx_allocated));
-    json_object_set_new(o, "energy_j", energy);
+    json_object_set_new(o, "energy_j", energy_json(p));
     json_object_set_new(
         o, "bound",
         json_pack("{s:s,s:o}", "prefill", rl_bound_name(p->bound_prefill), "decode",

@@ -10,8 +10,8 @@
 PATH=$top_builddir:$PATH
 export PATH
 
-masked() { # numbers, their units' prefixes and the blanks that pad them
-    sed -E 's/[0-9][0-9.]*(e[+-][0-9]+)?/0/g; s/0 +([numkKMGTP]i?)?(s|B|J|W|FLOP)/0 \2/g; s/ +/ /g; s/-+/-/g' "$1"
+masked() { # numbers, their units' prefixes, padding, and what the numbers order
+    sed -E 's/[0-9][0-9.]*(e[+-][0-9]+)?/0/g; s/0 +([numkKMGTP]i?)?(s|B|J|W|FLOP)/0 \2/g; s/ +/ /g; s/-+/-/g; s/^( *(by operator|bound by)) .*/\1/' "$1"
 }
 
 rewrite() { # page on stdin, with real output on stdout
@@ -44,4 +44,15 @@ for page in README.md docs/*.md; do
     masked "$tmp/page" >"$tmp/got"
     same "$page shows what its commands print" "$tmp/want" "$tmp/got"
 done
+for page in docs/*.md; do
+    name=$(basename "$page")
+    [ "$name" = README.md ] || grep -qF "($name)" docs/README.md || not_ok "docs/README.md lists $name"
+done
+
+# a link inside the tree leads somewhere
+grep -noE '\]\([^)#:]+' README.md CONTRIBUTING.md docs/*.md tests/README.md | while IFS=: read -r page line link; do
+    target=$(dirname "$page")/${link#](}
+    [ -e "$target" ] || echo "$page:$line: no ${link#](}"
+done >"$tmp/links"
+same "links lead somewhere" /dev/null "$tmp/links"
 done_testing
