@@ -65,6 +65,7 @@ static int add_row(const struct rl_plan *alone, const struct rl_bound_node *b,
     b->op->work(p, &w);
     row.time_s = s.gpu;
     row.flop = w.flop * b->node->count;
+    row.vector_flop = w.vector_flop * b->node->count;
     row.bytes = rl_work_bytes(&w) * b->node->count;
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (s.by_bound[i] > s.by_bound[row.bound])

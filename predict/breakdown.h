@@ -11,6 +11,7 @@ struct rl_op_row {
     char params[256];   /* of the first pass of the phase */
     double time_s;      /* all calls: whole prefill, or the mean decode step */
     double flop, bytes; /* the same, DRAM bytes */
+    double vector_flop; /* the same, off the matrix units */
     enum rl_bound bound;
     char source[200]; /* where the coefficients come from */
 };

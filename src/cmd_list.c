@@ -6,6 +6,7 @@
     ROW(predict)                                                                         \
     ROW(compare)                                                                         \
     ROW(sweep)                                                                           \
+    ROW(plot)                                                                            \
     ROW(op)                                                                              \
     ROW(validate)                                                                        \
     ROW(calibrate)                                                                       \

@@ -62,6 +62,7 @@ rooflint_SOURCES = \
 	src/cmd_op.c \
 	src/cmd_op.h \
 	src/cmd_op_file.c \
+	src/cmd_plot.c \
 	src/cmd_predict.c \
 	src/cmd_sweep.c \
 	src/cmd_validate.c \
@@ -75,6 +76,16 @@ rooflint_SOURCES = \
 	src/judge_runs.c \
 	src/judged.h \
 	src/main.c \
+	src/plot.h \
+	src/plot_crossover.c \
+	src/plot_device.c \
+	src/plot_gnuplot.c \
+	src/plot_latency.c \
+	src/plot_memory.c \
+	src/plot_pareto.c \
+	src/plot_roofline.c \
+	src/plot_sides.c \
+	src/plot_validation.c \
 	src/session.c \
 	src/session.h \
 	src/show.h \

@@ -1,0 +1,120 @@
+/* Plot `latency`: TTFT and TPOT against context, with 90 % bands, measured
+ * points and the contexts at which one series overtakes another. */
+#include "err.h"
+#include "plot.h"
+#include "runs.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const metric[] = {"ttft", "tpot"};
+
+static struct rl_interval figure(const struct rl_plot_side *s, int which, double ctx)
+{
+    struct rl_prediction p;
+    struct rl_query q = s->q;
+
+    q.ctx = ctx;
+    if (rl_predict(s->s.plan, &q, &p, NULL))
+        return (struct rl_interval){NAN, NAN, NAN};
+    return which ? p.tpot_s : p.ttft_s;
+}
+
+static void put(struct rl_plot_job *j, const char *panel, const char *series,
+                const char *kind, const char *type, double ctx,
+                const struct rl_interval *v)
+{
+    rl_plot_text(j, panel);
+    rl_plot_text(j, series);
+    rl_plot_text(j, kind);
+    rl_plot_text(j, type);
+    rl_plot_num(j, ctx);
+    rl_plot_num(j, v->value);
+    rl_plot_num(j, v->lo);
+    rl_plot_num(j, v->hi);
+    rl_plot_end(j);
+}
+
+static double log_ratio(const struct rl_plot_side *a, const struct rl_plot_side *b,
+                        int which, double ctx)
+{
+    return log(figure(a, which, ctx).value / figure(b, which, ctx).value);
+}
+
+/* Halves the interval of a sign change until it is narrower than a pixel. */
+static void cross(struct rl_plot_job *j, const struct rl_plot_side *a,
+                  const struct rl_plot_side *b, int which, double lo, double hi)
+{
+    bool below = log_ratio(a, b, which, lo) < 0;
+    char pair[340];
+
+    while (hi / lo > 1.002 && hi - lo > 1) {
+        double mid = rint(sqrt(lo * hi));
+        *((log_ratio(a, b, which, mid) < 0) == below ? &lo : &hi) = mid;
+    }
+    struct rl_interval v = figure(a, which, hi);
+    snprintf(pair, sizeof pair, "%s/%s", a->label, b->label);
+    put(j, metric[which], pair, a->kind, "cross", hi, &v);
+}
+
+enum { MAXPAIRED = 6 }; /* series: more would cross everywhere */
+
+static void crossings(struct rl_plot_job *j, const struct rl_plot_sides *s, int which,
+                      const double *ctx, int n)
+{
+    for (int a = 0; a < s->n && s->n <= MAXPAIRED; a++)
+        for (int b = a + 1; b < s->n; b++)
+            for (int i = 1; i < n; i++) {
+                double r0 = log_ratio(&s->at[a], &s->at[b], which, ctx[i - 1]);
+                double r1 = log_ratio(&s->at[a], &s->at[b], which, ctx[i]);
+                if (isfinite(r0) && isfinite(r1) && ctx[i - 1] < ctx[i] &&
+                    (r0 < 0) != (r1 < 0))
+                    cross(j, &s->at[a], &s->at[b], which, ctx[i - 1], ctx[i]);
+            }
+}
+
+static void measured(struct rl_plot_job *j, const struct rl_plot_points *p,
+                     const struct rl_plot_side *s, int which)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (rl_plot_point_of(&p->row[i], s, metric[which])) {
+            struct rl_interval v = {p->row[i].value, NAN, NAN};
+            put(j, metric[which], s->label, s->kind, "measured", p->row[i].prompt, &v);
+        }
+}
+
+static void series(struct rl_plot_job *j, const struct rl_plot_side *s, int which,
+                   const double *ctx, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct rl_interval v = figure(s, which, ctx[i]);
+        if (isfinite(v.value))
+            put(j, metric[which], s->label, s->kind, "line", ctx[i], &v);
+    }
+}
+
+int rl_plot_latency(struct rl_plot_job *j, struct rl_error *err)
+{
+    struct rl_plot_sides s = {0};
+    struct rl_plot_points p = {0};
+    double *ctx = NULL;
+    int n = 0, rc = -1;
+
+    if (!rl_plot_values(j, "ctx", "256:1M:x1.189207115", &ctx, &n, err) &&
+        !rl_plot_sides_open(j, &s, err) && !rl_plot_points_read(j, &p, err)) {
+        fputs("panel,series,kind,type,ctx,seconds,lo,hi\n", j->csv);
+        for (int which = 0; which < 2; which++) {
+            for (int i = 0; i < s.n; i++) {
+                series(j, &s.at[i], which, ctx, n);
+                measured(j, &p, &s.at[i], which);
+            }
+            crossings(j, &s, which, ctx, n);
+        }
+        rc = 0;
+    }
+    rl_plot_points_clear(&p);
+    rl_plot_sides_close(&s);
+    free(ctx);
+    return rc;
+}
