@@ -36,6 +36,8 @@ librl_la_SOURCES += \
 	predict/family_zamba2.c \
 	predict/fit.c \
 	predict/fit.h \
+	predict/gemm_tiles.c \
+	predict/gemm_tiles.h \
 	predict/graph.c \
 	predict/graph.h \
 	predict/kern_attention.c \

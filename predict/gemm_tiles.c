@@ -1,0 +1,106 @@
+/* Tile menus of GEMM libraries.  cuBLAS and DeepGEMM choose by an estimate that
+ * nobody publishes: they get a menu, and the kernel model takes the best.  The
+ * fp8 kernels of vLLM and sgl-kernel are chosen by a table over m and n:
+ *
+ *   vLLM csrc/quantization/w8a8/cutlass: scaled_mm_c2x_sm89_fp8_dispatch.cuh,
+ *     c3x/scaled_mm_{sm90,sm100,sm120}_fp8_dispatch.cuh
+ *   SGLang sgl-kernel/csrc/gemm/fp8_gemm_kernel.cu
+ *
+ * Ignores stages, warp shapes, swapped operands below 16 rows on sm_90 and
+ * sm_100, and the rows of those tables made for single models' shapes.
+ */
+#include "gemm_tiles.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* mma.sync kernels first; wgmma and tcgen05 kernels (compute capability 9 to
+ * 11) come in finer widths too. */
+static const struct rl_gemm_tile menu[] = {
+    {256, 128, 1, 1}, {128, 256, 1, 1}, {128, 128, 1, 1}, {64, 256, 1, 1},
+    {256, 64, 1, 1},  {64, 128, 1, 1},  {128, 64, 1, 1},  {64, 64, 1, 1},
+    {32, 128, 1, 1},  {16, 128, 1, 1},  {16, 64, 1, 1},   {128, 32, 1, 1},
+    {256, 32, 1, 1},  {256, 256, 1, 1}, {128, 192, 1, 1}, {192, 128, 1, 1},
+    {64, 192, 1, 1},  {128, 96, 1, 1},  {64, 32, 1, 1},   {64, 16, 1, 1},
+    {192, 256, 1, 1}, {128, 160, 1, 1}, {160, 128, 1, 1}, {256, 192, 1, 1},
+};
+enum { NMENU = sizeof menu / sizeof *menu, NCOARSE = 13 };
+
+/* One row of a dispatch table; the first that fits counts.  A tile of two SMs
+ * (sm_100, 256 rows) stands here as the half of each. */
+struct row {
+    int cc;      /* from this compute capability on */
+    double m, n; /* up to these */
+    struct rl_gemm_tile tile;
+};
+
+static const struct row vllm[] = {
+    {120, 16, INFINITY, {16, 64, 1, 1}},
+    {120, 32, INFINITY, {32, 64, 1, 1}},
+    {120, 256, INFINITY, {64, 64, 1, 1}},
+    {120, INFINITY, INFINITY, {128, 128, 1, 1}},
+    {100, 64, INFINITY, {64, 64, 1, 1}},
+    {100, 256, INFINITY, {64, 128, 2, 1}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2}},
+    {90, 64, INFINITY, {64, 64, 1, 8}},
+    {90, 128, INFINITY, {64, 128, 2, 1}},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1}},
+    {0, 16, 8192, {16, 64, 1, 1}},
+    {0, 16, 16384, {16, 128, 1, 1}},
+    {0, 32, 8192, {32, 64, 1, 1}},
+    {0, 32, 16384, {32, 128, 1, 1}},
+    {0, 32, INFINITY, {32, 64, 1, 1}},
+    {0, 64, 8192, {64, 64, 1, 1}},
+    {0, 64, 16384, {64, 128, 1, 1}},
+    {0, 64, INFINITY, {64, 64, 1, 1}},
+    {0, 128, 8192, {64, 128, 1, 1}},
+    {0, 128, 16384, {128, 128, 1, 1}},
+    {0, 128, INFINITY, {128, 64, 1, 1}},
+    {0, 256, 4096, {64, 128, 1, 1}},
+    {0, INFINITY, 4096, {128, 128, 1, 1}},
+    {0, 256, INFINITY, {128, 128, 1, 1}},
+    {0, INFINITY, 8192, {256, 128, 1, 1}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1}},
+};
+
+static const struct row sgl[] = {
+    {120, INFINITY, INFINITY, {128, 128, 1, 1}},
+    {100, 16, INFINITY, {64, 64, 1, 4}},
+    {100, 64, INFINITY, {64, 64, 1, 1}},
+    {100, 256, INFINITY, {64, 128, 2, 1}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2}},
+    {90, 1, INFINITY, {64, 64, 1, 8}},
+    {90, 64, INFINITY, {64, 64, 1, 4}},
+    {90, 256, INFINITY, {64, 64, 1, 1}},
+    {90, 1024, INFINITY, {128, 128, 1, 1}},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1}},
+    {0, 16, 8192, {16, 64, 1, 1}},
+    {0, 16, 16384, {32, 64, 1, 1}},
+    {0, 16, INFINITY, {16, 64, 1, 1}},
+    {0, 64, 16384, {32, 64, 1, 1}},
+    {0, 64, INFINITY, {16, 64, 1, 1}},
+    {0, 128, 16384, {64, 64, 1, 1}},
+    {0, 128, INFINITY, {32, 64, 1, 1}},
+    {0, 256, 8192, {128, 64, 1, 1}},
+    {0, 256, 16384, {64, 128, 1, 1}},
+    {0, 256, INFINITY, {128, 64, 1, 1}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1}},
+};
+
+static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n)
+{
+    while (cc < r->cc || m > r->m || n > r->n)
+        r++;
+    return &r->tile;
+}
+
+const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
+                                         double cols, int *n)
+{
+    if (which == RL_GEMM_SGL || which == RL_GEMM_VLLM) {
+        *n = 1;
+        return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols);
+    }
+    *n = cc >= 90 && cc < 120 ? NMENU : NCOARSE;
+    return menu;
+}

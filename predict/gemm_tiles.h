@@ -1,0 +1,23 @@
+/* Tiles that GEMM libraries pick from. */
+#ifndef RL_GEMM_TILES_H
+#define RL_GEMM_TILES_H
+
+struct rl_gemm_tile {
+    double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
+    double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
+};
+
+enum rl_gemm_menu {
+    RL_GEMM_SPLIT,   /* the best tile, k split where that helps: cuBLAS */
+    RL_GEMM_UNSPLIT, /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
+    RL_GEMM_SGL,     /* the table of sgl-kernel */
+    RL_GEMM_VLLM,    /* the table of vLLM */
+    RL_GEMM_NMENUS
+};
+
+/* The tiles that a library considers for m × n on a device of compute
+ * capability cc; *n of them. */
+const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,
+                                         double cols, int *n);
+
+#endif
