@@ -1,5 +1,6 @@
 # A test program tests/test_X.t is built of tests/test_X.c; list it here.
 unit_tests = \
+	tests/test_calibrate.t \
 	tests/test_command.t \
 	tests/test_device.t \
 	tests/test_dtype.t \

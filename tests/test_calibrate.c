@@ -1,0 +1,201 @@
+/* Calibration: statistics, merging, and a fit that finds what made the rows. */
+#include "test.h"
+
+#include "calibrate.h"
+#include "device.h"
+#include "op_test.h"
+
+Test(score, by_hand)
+{
+    /* errors +10 %, -20 %, 0, and one that does not count */
+    struct rl_outcome o[] = {{100, 110, 90, 120, NULL},
+                             {100, 80, 70, 90, NULL},
+                             {50, 50, 40, 60, NULL},
+                             {1, 9, 9, 9, "no such thing"}};
+    struct rl_error err = {0};
+    struct rl_score s;
+
+    cr_assert_eq(rl_score(o, NULL, 4, &s, &err), 0);
+    cr_expect_eq(s.n, 3);
+    expect_near(s.median_ape, 0.1, 1e-12);
+    expect_near(s.mean_ape, 0.1, 1e-12);
+    expect_near(s.p90_ape, 0.18, 1e-12); /* 0.1 + 0.8 · 0.1 */
+    cr_expect(fabs(s.bias) < 1e-12);
+    expect_near(s.coverage90, 2.0 / 3, 1e-12);
+    expect_near(s.median_width, 4.0 / 3, 1e-12); /* of 4/3, 9/7, 3/2 */
+}
+
+Test(score, of_nothing)
+{
+    struct rl_outcome o = {1, 9, 9, 9, "skipped"};
+    struct rl_error err = {0};
+    struct rl_score s;
+
+    cr_assert_eq(rl_score(&o, NULL, 1, &s, &err), 0);
+    cr_expect_eq(s.n, 0);
+    cr_expect(isnan(s.median_ape));
+}
+
+static void add(struct rl_samples *s, double m, double n, double k, double seconds)
+{
+    struct rl_error err = {0};
+    struct rl_sample *r = rl_samples_add(s, &err);
+
+    cr_assert_not_null(r);
+    r->op = rl_op_find("gemm");
+    r->p[0] = m;
+    r->p[1] = n;
+    r->p[2] = k;
+    r->p[3] = RL_DT_BF16;
+    r->device = rl_samples_name(s, "dev", &err);
+    r->runtime = rl_samples_name(s, "rt", &err);
+    r->impl = rl_samples_name(s, "impl", &err);
+    r->dtype = RL_DT_BF16;
+    r->seconds = seconds;
+}
+
+Test(samples, equal_points_merge_to_their_median)
+{
+    struct rl_samples s = {0};
+    struct rl_error err = {0};
+    size_t n;
+
+    add(&s, 1, 64, 64, 3);
+    add(&s, 1, 64, 128, 7);
+    add(&s, 1, 64, 64, 9);
+    add(&s, 1, 64, 64, 4);
+    cr_assert_eq(rl_samples_merge(&s, &err), 0);
+    cr_expect_eq(s.n, 2);
+    expect_near(s.at[0].seconds, 4, 0);
+    struct rl_group *g = rl_samples_groups(&s, &n, &err);
+    cr_assert_not_null(g);
+    cr_expect_eq(n, 1);
+    cr_expect_eq(g[0].n, 2);
+    cr_expect(!rl_same_shape(&s.at[0], &s.at[1]));
+    free(g);
+    rl_samples_clear(&s);
+}
+
+/* A device for tests: about an A100. */
+static struct rl_machine machine(void)
+{
+    struct rl_machine m = {.sm = 108,
+                           .clock_hz = 1.41e9,
+                           .dram_peak = 2e12,
+                           .dram = 1.8e12,
+                           .l2_bw = 5e12,
+                           .l2_bytes = 4e7,
+                           .sfu = 2e12,
+                           .gap_s = 1e-6,
+                           .gpus = 1,
+                           .cc = 80,
+                           .warm = 1};
+
+    for (int u = 0; u < RL_NUNITS; u++)
+        m.peak[u] = m.rate[u] = 3e14;
+    return m;
+}
+
+/* Rows made by the model itself with other coefficients than the prior: the fit
+ * must predict shapes that it has not seen. */
+Test(calibrate, finds_what_made_the_rows, .timeout = 120)
+{
+    static const double ms[] = {1, 16, 128, 512, 4096};
+    const struct rl_op_type *op = rl_op_find("gemm");
+    struct rl_machine m = machine();
+    struct rl_samples s = {0};
+    struct rl_error err = {0};
+    double c[RL_MAXCOEFS] = {0};
+
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+    c[0] *= 1.6; /* fixed time */
+    c[1] *= 0.7; /* tensor efficiency */
+    for (double n = 256; n <= 16384; n *= 2)
+        for (int i = 0; i < 5; i++) {
+            double p[RL_MAXPARAMS] = {ms[i], n, 4096, RL_DT_BF16};
+            add(&s, ms[i], n, 4096, op->time(p, &m, c, NULL));
+        }
+    cr_assert_eq(rl_samples_merge(&s, &err), 0);
+    struct rl_group g = {0, s.n};
+    struct rl_device d = {.id = (char *)"dev"};
+    struct rl_calibrate_options o = {.folds = 3, .starts = 1};
+    struct rl_calibration out;
+    cr_assert_eq(rl_calibrate(&s, &g, &d, &m, &o, &out, &err), 0, "%s", err.text);
+    cr_expect_null(out.refused);
+    cr_expect_eq(out.shapes, 7);
+    cr_expect(out.held.median_ape < 0.02, "median %g", out.held.median_ape);
+    cr_expect(out.seen.median_ape < 0.01, "median %g", out.seen.median_ape);
+    expect_near(out.fit.coef[0], c[0], 0.25); /* shares small times with `ramp` */
+    expect_near(out.fit.coef[1], c[1], 0.1);
+    rl_calibration_clear(&out);
+    rl_samples_clear(&s);
+}
+
+Test(calibrate, refuses_too_few_rows)
+{
+    struct rl_samples s = {0};
+    struct rl_error err = {0};
+    struct rl_machine m = machine();
+    struct rl_device d = {.id = (char *)"dev"};
+    struct rl_calibrate_options o = {.folds = 3, .starts = 1};
+    struct rl_calibration out;
+
+    for (int i = 1; i <= 5; i++)
+        add(&s, i, 64, 64, 1e-5);
+    cr_assert_eq(rl_samples_merge(&s, &err), 0);
+    struct rl_group g = {0, s.n};
+    cr_assert_eq(rl_calibrate(&s, &g, &d, &m, &o, &out, &err), 0);
+    cr_expect_not_null(out.refused);
+    rl_calibration_clear(&out);
+    rl_samples_clear(&s);
+}
+
+Test(gemm_kernel, finite_and_growing_with_rows)
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+    struct rl_machine m = machine();
+    double c[RL_MAXCOEFS] = {0}, last = 0;
+
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+    for (double rows = 1; rows <= 65536; rows *= 2) {
+        double p[RL_MAXPARAMS] = {rows, 4096, 4096, RL_DT_BF16};
+        double t = op->time(p, &m, c, NULL);
+        cr_expect(isfinite(t) && t >= last, "%g rows take %g s after %g s", rows, t,
+                  last);
+        last = t;
+    }
+}
+
+Test(gemm_kernel, finite_at_every_bound)
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+    struct rl_machine m = machine();
+
+    for (int i = 0; op->coef[i].name; i++)
+        for (int high = 0; high < 2; high++) {
+            double c[RL_MAXCOEFS] = {0};
+            for (int j = 0; op->coef[j].name; j++)
+                c[j] = op->coef[j].prior;
+            c[i] = high ? op->coef[i].max : op->coef[i].min;
+            double p[RL_MAXPARAMS] = {333, 77, 5000, RL_DT_FP8};
+            double t = op->time(p, &m, c, NULL);
+            cr_expect(isfinite(t) && t > 0, "%s at %g: %g s", op->coef[i].name, c[i], t);
+        }
+}
+
+Test(gemm_kernel, cold_weights_take_longer)
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+    struct rl_machine m = machine();
+    double c[RL_MAXCOEFS] = {0}, p[RL_MAXPARAMS] = {1, 1024, 1024, RL_DT_BF16};
+
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+    double warm = op->time(p, &m, c, NULL);
+    m.warm = 0;
+    cr_expect(op->time(p, &m, c, NULL) > warm);
+    /* never below the DRAM peak */
+    cr_expect(op->time(p, &m, c, NULL) > 2.0 * 1024 * 1024 / m.dram_peak);
+}
