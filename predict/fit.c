@@ -249,12 +249,13 @@ static void solver_free(gsl_multifit_nlinear_workspace *w, gsl_vector *z)
     gsl_vector_free(z);
 }
 
-static int descend_all(struct problem *q, struct rl_fit *best)
+/* From the starting points first … to - 1. */
+static int descend_all(struct problem *q, int first, int to, struct rl_fit *best)
 {
     gsl_vector *z;
     gsl_multifit_nlinear_workspace *w = solver(q, &z);
     int rc = w ? 0 : -1;
-    for (int s = 0; !rc && s < q->d->starts; s++) {
+    for (int s = first; !rc && s < to; s++) {
         start_point(q, s, z);
         rc = descend(q, w, z, MAX_ITERATIONS, best);
     }
@@ -309,6 +310,7 @@ static int combinations(const struct rl_op_type *op)
     return n > MAX_CHOICES ? MAX_CHOICES + 1 : (int)n;
 }
 
+/* Every variant from the first starting point, the best from the others too. */
 static int all_choices(struct problem *q, struct rl_fit *out)
 {
     const struct rl_coef *coef = q->d->op->coef;
@@ -317,9 +319,12 @@ static int all_choices(struct problem *q, struct rl_fit *out)
             q->choice[i] = coef[i].min;
     int rc, tries = 0;
     do
-        rc = descend_all(q, out);
+        rc = descend_all(q, 0, 1, out);
     while (!rc && ++tries < MAX_CHOICES && next_choice(q->d->op, q->choice));
-    return rc;
+    for (int i = 0; coef[i].name; i++)
+        if (coef[i].kind == RL_C_CHOICE)
+            q->choice[i] = out->coef[i];
+    return rc ? rc : descend_all(q, 1, q->d->starts, out);
 }
 
 /* Tries every value of one choice, the others as they are in *best, each with a
@@ -403,11 +408,11 @@ static int run_choices(struct problem *q, struct rl_fit *out)
 {
     enum { FEW = 20 };
     if (q->d->n < FEW)
-        return descend_all(q, out);
+        return descend_all(q, 0, q->d->starts, out);
     if (combinations(q->d->op) <= MAX_CHOICES)
         return all_choices(q, out);
     int rc = thin_and_search(q, out);
-    return rc ? rc : descend_all(q, out);
+    return rc ? rc : descend_all(q, 0, q->d->starts, out);
 }
 
 int rl_fit_run(const struct rl_fit_data *d, struct rl_fit *out, struct rl_error *err)
