@@ -17,8 +17,6 @@
 /* Distances.  A step up the list always outweighs all below it. */
 static const double D_VERSION = 1, D_RUNTIME = 20, D_IMPL = 30, D_KV = 4, D_DTYPE = 60,
                     D_DEVICE = 100, D_ARCH = 40;
-/* Nearness that weighs an entry e times more when several are joined. */
-static const double D_BLEND = 30;
 /* Beyond this the prior is the better guess. */
 static const double D_MAX = 1000;
 
@@ -174,39 +172,6 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_de
         widen(out, SD_DEVICE + SD_PER_ARCH * (dist - D_DEVICE) / D_ARCH);
 }
 
-/* Do both run the same variant of the kernel? */
-static bool same_variant(const struct rl_kernel *a, const struct rl_kernel *b)
-{
-    const struct rl_coef *coef = a->op->coef;
-    for (int i = 0; coef && coef[i].name; i++)
-        if (coef[i].kind == RL_C_CHOICE && a->coef[i] != b->coef[i])
-            return false;
-    return true;
-}
-
-/* On a device without data: not the nearest entry alone, whose own accidents
- * would be carried over, but the mean of all, weighted by nearness. */
-static void blend(const struct rl_ask *a, const struct rl_kernel *best, double best_dist,
-                  struct rl_choice *out)
-{
-    const struct rl_coef *coef = a->op->coef;
-    double sum[RL_MAXCOEFS] = {0}, weights = 0;
-    for (int n = 0; coef && n < rl_kernel_db_count(a->db); n++) {
-        const struct rl_kernel *k = rl_kernel_db_at(a->db, n);
-        if (k->op != a->op || !strcmp(k->device, a->d->id) || !same_variant(k, best))
-            continue;
-        double w = exp(
-            (best_dist - distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype)) /
-            D_BLEND);
-        weights += w;
-        for (int i = 0; w > 0 && coef[i].name; i++)
-            sum[i] += w * (coef[i].kind == RL_C_LOG ? log(k->coef[i]) : k->coef[i]);
-    }
-    for (int i = 0; weights > 0 && coef[i].name; i++)
-        out->coef[i] =
-            coef[i].kind == RL_C_LOG ? exp(sum[i] / weights) : sum[i] / weights;
-}
-
 void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
 {
     memset(out, 0, sizeof *out);
@@ -224,11 +189,8 @@ void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
             best_dist = dist;
         }
     }
-    if (!best)
-        return;
-    use_entry(best, best_dist, a->d, out);
-    if (out->trust == RL_TRUST_ARCH)
-        blend(a, best, best_dist, out);
+    if (best)
+        use_entry(best, best_dist, a->d, out);
 }
 
 void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
