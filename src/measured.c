@@ -20,7 +20,10 @@ int rl_is_ops_file(const char *path, struct rl_error *err)
     FILE *f = fopen(path, "r");
     if (!f)
         return rl_fail(err, RL_EIO, path, 0, "cannot open: %s", strerror(errno));
-    bool got = fgets(line, sizeof line, f) != NULL;
+    bool got; /* the header: the first line that is no comment */
+    do
+        got = fgets(line, sizeof line, f) != NULL;
+    while (got && (*line == '#' || *line == '\n'));
     int failed = ferror(f) ? errno : 0;
     fclose(f);
     if (failed)
