@@ -122,5 +122,5 @@ const struct rl_op_type rl_op_moe = {
     .time = rl_kern_moe_time,
     .shape_params = 1U << RL_MOE_HIDDEN | 1U << RL_MOE_INTER | 1U << RL_MOE_TOPK |
                     1U << RL_MOE_EXPERTS,
-    .log_sd = 0.8,
+    .log_sd = 0.45,
 };
