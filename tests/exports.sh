@@ -3,7 +3,7 @@
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
 
-so=$(echo "$top_builddir"/.libs/librooflint.so)
+so=$top_builddir/.libs/librooflint.so
 if [ ! -f "$so" ] || ! command -v nm >/dev/null; then
     skip "exported symbols" "no shared library or no nm"
 else
