@@ -77,6 +77,7 @@ EXTRA_DIST += \
 	tests/fuzz/gguf.dict \
 	tests/golden \
 	tests/layers.txt \
+	tests/reproduce \
 	tests/tap.sh \
 	tests/op_test.h \
 	tests/test.h
