@@ -195,44 +195,64 @@ static int check_intervals(const struct rl_kernel_db *db, const struct file *f,
     return 0;
 }
 
-/* The one row of a device file that kernel entries need; loading the whole
- * device, with priors and aliases, for each would take most of a run. */
-static int read_capability(const char *data, const char *device, char *out, size_t size,
-                           struct rl_error *err)
+/* What kernel entries need of a device file; loading the whole device, with
+ * priors and aliases, for each would take most of a run. */
+struct facts {
+    char capability[32];
+    double sustained; /* bf16 rate over peak; 0: unknown */
+};
+
+static int read_facts(const char *data, const char *device, struct facts *f,
+                      struct rl_error *err)
 {
     char file[160];
-    int key, value;
+    int key, value, kind;
+    double peak = 0, rate = 0, v;
 
+    memset(f, 0, sizeof *f);
     snprintf(file, sizeof file, "%s.csv", device);
     char *path = rl_path_join(data, "hwdb", "devices", file, NULL);
     struct rl_table *t = path ? rl_table_read(path, err) : NULL;
-    int rc = t ? rl_table_need(t, "key", &key, err) : -1;
+    int rc = t ? 0 : -1;
 
     if (!rc)
-        rc = rl_table_need(t, "value", &value, err);
-    *out = 0;
-    for (int i = 0; !rc && i < t->nrows; i++)
-        if (!strcmp(rl_table_get(t, i, key), "compute_capability"))
-            snprintf(out, size, "%s", rl_table_get(t, i, value));
+        rc = rl_table_need(t, "key", &key, err) ||
+             rl_table_need(t, "value", &value, err) ||
+             rl_table_need(t, "kind", &kind, err);
+    for (int i = 0; !rc && i < t->nrows; i++) {
+        const char *k = rl_table_get(t, i, key), *how = rl_table_get(t, i, kind);
+        if (!strcmp(k, "compute_capability"))
+            snprintf(f->capability, sizeof f->capability, "%s",
+                     rl_table_get(t, i, value));
+        if (strcmp(k, "flops.bf16") || rl_parse_number(rl_table_get(t, i, value), &v))
+            continue;
+        if (!strcmp(how, "sustained"))
+            rate = v;
+        else if (!strcmp(how, "datasheet") || !strcmp(how, "derived"))
+            peak = v;
+    }
+    f->sustained = peak > 0 ? rate / peak : 0;
     rl_table_free(t);
     free(path);
-    return rc;
+    return rc ? -1 : 0;
 }
 
 static int load_file(struct rl_kernel_db *db, const char *data, const char *device,
                      const char *path, struct rl_error *err)
 {
-    char capability[32];
-    int rc = read_capability(data, device, capability, sizeof capability, err);
+    struct facts facts;
+    int rc = read_facts(data, device, &facts, err);
     struct rl_table *t = rc ? NULL : rl_table_read(path, err);
     struct file f = {.t = t, .device = device, .first = db->n};
     rc = t ? 0 : -1;
     for (int c = 0; !rc && c < NCOLS; c++)
         rc = rl_table_need(t, column[c], &f.col[c], err);
     if (!rc)
-        f.arch = capability;
+        f.arch = facts.capability;
     for (int row = 0; !rc && row < t->nrows; row++)
         rc = read_row(db, &f, row, err);
+    for (size_t i = f.first; !rc && i < (size_t)db->n; i++)
+        db->at[i].sustained = facts.sustained;
     if (!rc)
         rc = check_intervals(db, &f, err);
     rl_table_free(t);

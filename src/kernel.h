@@ -13,6 +13,7 @@
 struct rl_kernel {
     char *runtime, *impl, *device, *arch; /* device the entry was fitted on */
     const struct rl_op_type *op;
+    double sustained; /* of its device: bf16 rate over the sheet's peak; 0: unknown */
     enum rl_dtype dtype, kv_dtype; /* kv_dtype: state dtype of updates */
     double coef[RL_MAXCOEFS];
     double n;      /* rows behind it */
