@@ -128,9 +128,9 @@ def _attention(g, c, b, bias):
     g.tensor(f"{b}.attn_output.weight", hidden, heads * dim)
 
 
-def _mlp(g, c, b):
+def _mlp(g, c, b, norm="ffn_norm.weight"):
     hidden, inter = c["hidden_size"], c["intermediate_size"]
-    g.tensor(f"{b}.ffn_norm.weight", hidden, contents="ones")
+    g.tensor(f"{b}.{norm}", hidden, contents="ones")
     g.tensor(f"{b}.ffn_gate.weight", inter, hidden)
     g.tensor(f"{b}.ffn_up.weight", inter, hidden)
     g.tensor(f"{b}.ffn_down.weight", hidden, inter)
@@ -221,7 +221,7 @@ def falcon_h1(c, context):
         _attention(g, c, b, bias=False)
         _mamba2_block(g, b, c["hidden_size"], inner, c["mamba_d_state"], c["mamba_n_heads"],
                       c["mamba_n_groups"], c["mamba_d_conv"], norm=c.get("mamba_rms_norm"))
-        _mlp(g, c, b)
+        _mlp(g, c, b, norm="ffn_norm")  # llama.cpp's name for it lacks the suffix
     return g
 
 

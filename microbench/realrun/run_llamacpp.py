@@ -165,6 +165,8 @@ def work(job):
     keep = quiet(llama)
     llama.llama_backend_init()
     path = model_file(job, llama)
+    if job.get("make"):
+        return
     params = llama.llama_model_default_params()
     params.n_gpu_layers = 0
     model = llama.llama_model_load_from_file(path.encode(), params)
@@ -221,11 +223,13 @@ def main():
         for name in a.models.split(","):
             model, config = common.load_config(name, a.models_dir)
             for dtype in a.dtypes.split(","):
-                jobs.append(dict(
+                job = dict(
                     label=f"{model} {dtype}", model=model, config=config, dtype=dtype,
                     prompts=prompts, depths=depths, tokens=a.tokens, batch=a.batch,
                     threads=a.threads, repetitions=a.repetitions, device=a.device,
-                    cache=cache, out=a.out, context=max(prompts + depths) + a.tokens))
+                    cache=cache, out=a.out, context=max(prompts + depths) + a.tokens)
+                # the file is made by a process of its own: its memory is not the model's
+                jobs += [dict(job, make=True, label=job["label"] + ": file"), job]
         return 1 if common.each_in_its_own_process(__file__, jobs, a.timeout) else 0
 
 
