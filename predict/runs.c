@@ -28,6 +28,7 @@ struct entry { /* a plan and what it is made of */
 
 struct rl_runs {
     const char *data;
+    char user[4096]; /* the user's data folder; "": none */
     struct rl_kernel_db *db;
     struct entry *entry;
     size_t n, cap;
@@ -50,6 +51,11 @@ struct rl_runs *rl_runs_new(const char *data, struct rl_error *err)
         return NULL;
     }
     return r;
+}
+
+void rl_runs_user(struct rl_runs *r, const char *dir)
+{
+    snprintf(r->user, sizeof r->user, "%s", dir ? dir : "");
 }
 
 static void entry_clear(struct entry *e)
@@ -129,7 +135,7 @@ static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *
     s.ubatch = note_num(row->notes, "ubatch", 0);
     if (strstr(row->notes, "state=fp32"))
         s.state_dtype = "fp32";
-    e->device = rl_device_load(r->data, row->device, &err);
+    e->device = rl_device_load_for(r->data, *r->user ? r->user : NULL, row->device, &err);
     if (e->device)
         e->model = rl_model_load(r->data, row->model, &err);
     if (e->model)

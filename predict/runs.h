@@ -14,6 +14,8 @@ struct rl_run {
 
 struct rl_runs; /* devices, models and plans met so far */
 struct rl_runs *rl_runs_new(const char *data, struct rl_error *err);
+/* Where the device `host` lies (rl_device_load_for); NULL: nowhere. */
+void rl_runs_user(struct rl_runs *r, const char *dir);
 void rl_runs_free(struct rl_runs *r);
 
 /* Sets a number of every runtime from now on, as if its file said so (for

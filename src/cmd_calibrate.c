@@ -242,8 +242,10 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
     const struct rl_command *me = &rl_cmd_calibrate;
     struct rl_calibrate_options o = {0};
     struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
-                                   rl_arg(me, a, "op"), rl_arg(me, a, "impl"),
-                                   rl_arg(me, a, "dtype")};
+                                   rl_arg(me, a, "op"),     rl_arg(me, a, "impl"),
+                                   rl_arg(me, a, "dtype"),  NULL};
+    char user[4096];
+    filter.user = rl_user_dir(user, sizeof user);
     if (number_option(a, "few", 0, 1, &o.few, err) ||
         number_option(a, "folds", 5, 2, &o.folds, err) ||
         number_option(a, "starts", 3, 1, &o.starts, err))
@@ -288,6 +290,9 @@ static int tune_runs(const struct rl_args *a, const char *keys, struct rl_error 
     void *keep = NULL;
     char *text = rl_strdup(keys, err);
     struct rl_runs *runs = text ? rl_runs_new(a->data, err) : NULL;
+    char user[4096];
+    if (runs)
+        rl_runs_user(runs, rl_user_dir(user, sizeof user));
 
     int rc = runs && !parse_keys(text, &t, err) &&
                      !rl_runs_read(a->operand, a->noperands, &f, &row, &n, &keep, err)

@@ -238,7 +238,7 @@ static int one_call(const struct rl_args *a, struct call *c, struct rl_error *er
     const struct rl_command *me = &rl_cmd_op;
     const char *name = rl_arg(me, a, "runtime"), *impl = rl_arg(me, a, "impl");
     const char *format = rl_arg(me, a, "format");
-    struct rl_device *d = rl_device_load(a->data, rl_arg(me, a, "hw"), err);
+    struct rl_device *d = rl_command_device(a->data, rl_arg(me, a, "hw"), err);
     bool library = name && !strncmp(name, "nccl", 4);
     struct rl_runtime *r = d && !library ? rl_runtime_load(a->data, name, d, err) : NULL;
     struct rl_kernel_db *db =

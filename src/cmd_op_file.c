@@ -49,7 +49,7 @@ static const char *cell(const struct job *j, int row, int which)
 static const struct rl_device *device_of(struct job *j, const char *name,
                                          struct rl_error *err)
 {
-    struct rl_device *d = rl_device_load(j->data, name, err), **grown;
+    struct rl_device *d = rl_command_device(j->data, name, err), **grown;
 
     if (!d)
         return NULL;

@@ -131,8 +131,10 @@ static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct rl_j
     const struct rl_command *me = &rl_cmd_validate;
     const char *holdout = rl_arg(me, a, "holdout");
     struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
-                                   rl_arg(me, a, "op"), rl_arg(me, a, "impl"),
-                                   rl_arg(me, a, "dtype")};
+                                   rl_arg(me, a, "op"),     rl_arg(me, a, "impl"),
+                                   rl_arg(me, a, "dtype"),  NULL};
+    char user[4096];
+    filter.user = rl_user_dir(user, sizeof user);
     if (holdout && strcmp(holdout, "shapes") && strcmp(holdout, "device"))
         return rl_fail(err, RL_EVALUE, "--holdout", 0,
                        "expected 'shapes' or 'device', got '%s'", holdout);

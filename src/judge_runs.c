@@ -1,4 +1,5 @@
 /* Files of the runs schema judged: each row is the query it was, predicted. */
+#include "command.h"
 #include "err.h"
 #include "judged.h"
 #include "runs.h"
@@ -209,10 +210,13 @@ int rl_judge_runs(const char *const *path, int npaths,
                   struct rl_judged *j, struct rl_error *err)
 {
     struct rl_runs *runs = rl_runs_new(data, err);
+    char user[4096];
     struct rl_run *row = NULL;
     size_t n;
 
     j->drop = drop_tables;
+    if (runs)
+        rl_runs_user(runs, rl_user_dir(user, sizeof user));
     int rc = runs ? rl_runs_read(path, npaths, filter, &row, &n, &j->keep, err) : -1;
     if (!rc)
         rc = rl_judged_alloc(j, n + 1, err);

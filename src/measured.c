@@ -109,13 +109,14 @@ static int read_file(struct rl_measured *m, const char *path,
 
 /* The device of that id, loaded once; NULL when hwdb does not have it. */
 static const struct rl_device *device_of(struct rl_measured *m, const char *data,
-                                         const char *id, struct rl_error *err)
+                                         const char *user, const char *id,
+                                         struct rl_error *err)
 {
     struct rl_error ignored = {0};
     for (size_t i = 0; i < m->nloaded; i++)
         if (!strcmp(m->loaded[i]->id, id))
             return m->loaded[i];
-    struct rl_device *d = rl_device_load(data, id, &ignored);
+    struct rl_device *d = rl_device_load_for(data, user, id, &ignored);
     if (!d)
         return NULL;
     struct rl_device **grown =
@@ -128,7 +129,8 @@ static const struct rl_device *device_of(struct rl_measured *m, const char *data
     return m->loaded[m->nloaded++] = d;
 }
 
-static int load_devices(struct rl_measured *m, const char *data, struct rl_error *err)
+static int load_devices(struct rl_measured *m, const char *data, const char *user,
+                        struct rl_error *err)
 {
     m->device = rl_alloc(m->ngroups, sizeof(*m->device), err);
     m->machine = rl_alloc(m->ngroups, sizeof *m->machine, err);
@@ -136,7 +138,7 @@ static int load_devices(struct rl_measured *m, const char *data, struct rl_error
         return -1;
     for (size_t i = 0; i < m->ngroups; i++) {
         const char *id = m->samples.at[m->group[i].first].device;
-        m->device[i] = device_of(m, data, id, err);
+        m->device[i] = device_of(m, data, user, id, err);
         if (m->device[i])
             rl_machine_init(&m->machine[i], m->device[i], NULL, 1);
     }
@@ -156,7 +158,7 @@ int rl_measured_read(struct rl_measured *m, const char *const *path, int npaths,
     if (rl_samples_merge(&m->samples, err))
         return -1;
     m->group = rl_samples_groups(&m->samples, &m->ngroups, err);
-    return m->group ? load_devices(m, data, err) : -1;
+    return m->group ? load_devices(m, data, filter ? filter->user : NULL, err) : -1;
 }
 
 void rl_measured_clear(struct rl_measured *m)

@@ -8,6 +8,7 @@
 /* Rows to take: each NULL, or the start of the column's text. */
 struct rl_ops_filter {
     const char *device, *runtime, *op, *impl, *dtype;
+    const char *user; /* the folder of the device `host`, or NULL; no filter */
 };
 
 struct rl_measured {

@@ -1,5 +1,6 @@
 /* Plot `validation`: measured runs against their prediction, and which share of
  * the rows has an error of at most so much. */
+#include "command.h"
 #include "err.h"
 #include "plot.h"
 #include "runs.h"
@@ -130,6 +131,9 @@ int rl_plot_validation(struct rl_plot_job *j, struct rl_error *err)
         return rl_fail(err, RL_EVALUE, NULL, 0,
                        "validation: needs --measured FILE (measured runs)");
     struct rl_runs *runs = check_by(by, err) ? NULL : rl_runs_new(j->args->data, err);
+    char user[4096];
+    if (runs)
+        rl_runs_user(runs, rl_user_dir(user, sizeof user));
     struct judged_row *r = NULL;
     int rc = !runs || rl_plot_points_read(j, &p, err) ? -1 : 0;
     if (!rc && !(r = rl_alloc(p.n + 1, sizeof *r, err)))
