@@ -135,30 +135,45 @@ static struct rl_kernel *entry_of(struct rl_kernel_db *db, const struct file *f,
     return append(db, f, &key, err) ? NULL : &db->at[db->n - 1];
 }
 
+/* Figures of an entry beside its coefficients; their bits follow those. */
+static const char *const figures[] = {"bias", "lo", "hi", "lgo"};
+enum { NFIGURES = sizeof figures / sizeof *figures };
+
+/* The bit of a name: a coefficient's index, or a figure's after them; -1. */
+static int bit_of(const struct rl_op_type *op, const char *name)
+{
+    for (int i = 0; i < NFIGURES; i++)
+        if (!strcmp(figures[i], name))
+            return RL_MAXCOEFS + i;
+    for (int i = 0; op->coef && op->coef[i].name; i++)
+        if (!strcmp(op->coef[i].name, name))
+            return i;
+    return -1;
+}
+
 static int set_coef(const struct file *f, int row, struct rl_kernel *k, double v,
                     struct rl_error *err)
 {
-    const char *name = cell(f, row, C_COEF);
-    const struct rl_coef *coef = k->op->coef;
-    if (!strcmp(name, "lo"))
-        k->lo = v;
-    else if (!strcmp(name, "hi"))
-        k->hi = v;
-    else if (!strcmp(name, "lgo"))
-        k->lgo = v;
-    else if (strcmp(name, "bias")) {
-        int i = 0;
-        while (coef && coef[i].name && strcmp(coef[i].name, name))
-            i++;
-        if (!coef || !coef[i].name)
-            return rl_fail(err, RL_ENAME, f->t->source, f->t->line[row],
-                           "operator '%s' has no coefficient '%s'", k->op->name, name);
-        if (v < coef[i].min || v > coef[i].max)
-            return rl_fail(err, RL_EVALUE, f->t->source, f->t->line[row],
-                           "'%s' is %g, expected %g to %g", name, v, coef[i].min,
-                           coef[i].max);
-        k->coef[i] = v;
+    const char *name = cell(f, row, C_COEF), *source = f->t->source;
+    int bit = bit_of(k->op, name), line = f->t->line[row];
+    double *figure[] = {NULL, &k->lo, &k->hi, &k->lgo};
+
+    if (bit < 0)
+        return rl_fail(err, RL_ENAME, source, line,
+                       "operator '%s' has no coefficient '%s'", k->op->name, name);
+    if (k->given >> bit & 1)
+        return rl_fail(err, RL_EVALUE, source, line, "'%s' is given twice", name);
+    k->given |= 1UL << bit;
+    if (bit >= RL_MAXCOEFS) {
+        if (figure[bit - RL_MAXCOEFS])
+            *figure[bit - RL_MAXCOEFS] = v;
+        return 0;
     }
+    const struct rl_coef *c = &k->op->coef[bit];
+    if (v < c->min || v > c->max)
+        return rl_fail(err, RL_EVALUE, source, line, "'%s' is %g, expected %g to %g",
+                       name, v, c->min, c->max);
+    k->coef[bit] = v;
     return 0;
 }
 

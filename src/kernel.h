@@ -16,9 +16,10 @@ struct rl_kernel {
     double sustained; /* of its device: bf16 rate over the sheet's peak; 0: unknown */
     enum rl_dtype dtype, kv_dtype; /* kv_dtype: state dtype of updates */
     double coef[RL_MAXCOEFS];
-    double n;      /* rows behind it */
-    double lo, hi; /* log residual quantiles 5 %, 95 % (lo < 0 < hi) */
-    double lgo;    /* leave-group-out median APE */
+    unsigned long given; /* bits of coefficients and figures read so far */
+    double n;            /* rows behind it */
+    double lo, hi;       /* log residual quantiles 5 %, 95 % (lo < 0 < hi) */
+    double lgo;          /* leave-group-out median APE */
     char *source;
 };
 
