@@ -1,4 +1,5 @@
 # Share of time by operator class against context, prefill and decode
+# needs: panel series phase ctx gemm attention scan conv norm elementwise embedding head moe comm launch
 COLS = PAGE || DUMB ? (NP < 4 ? NP : 4) : (NP < 2 ? NP : 2)
 LINES_ = ceil(NP / (COLS * 1.0))
 H = (PAGE ? 4.2 : 3.5) * LINES_ + 2.2

@@ -1,4 +1,5 @@
 # Bandwidth and FLOP ceilings of a device: sheet and measured, with intervals
+# needs: panel ceiling type value lo hi place first
 eval(open_picture(PAGE ? 6.2 : 10.4))
 set multiplot layout (PAGE || DUMB ? 1 : NP), (PAGE || DUMB ? NP : 1)
 scale(p) = p eq "bandwidth" ? 1e9 : 1e12

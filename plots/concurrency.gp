@@ -1,4 +1,5 @@
 # Tokens per joule and per dollar against context at the largest batch that fits
+# needs: panel series ctx batch value
 eval(open_picture(PAGE ? 6.2 : 10.4))
 what(p) = p eq "per_watt" ? "tokens/s per W" : "tokens/s per 1000 USD"
 row(p, s) = strcol("panel") eq p && strcol("series") eq s

@@ -1,4 +1,5 @@
 # Context x batch map of the ratio of two models, with contour lines
+# needs: metric a b ctx batch ratio fits
 eval(open_picture(PAGE ? 8.5 : 6.4))
 stats DATA using (column("ratio")) name "R" nooutput
 # names of the two sides: from the first row
@@ -11,8 +12,8 @@ big = big < 2 ? 2 : big > 64 ? 64 : big
 span = log(big) / log(2)
 set logscale x 2
 set logscale y 2
-set xrange [CTX_MIN:CTX_MAX]
-set yrange [BATCH_MIN:BATCH_MAX]
+set xrange [0.999 * CTX_MIN:1.001 * CTX_MAX]
+set yrange [0.999 * BATCH_MIN:1.001 * BATCH_MAX]
 eval(sprintf(CTX_TICKS, "xtics"))
 eval(sprintf(BATCH_TICKS, "ytics"))
 set xlabel "context (tokens)" offset 0,0.3
@@ -23,14 +24,14 @@ set cbrange [2.0**-span:2.0**span]
 set label 2 sprintf("%s: %s / %s", METRIC, A, B) at screen (PAGE ? 0.985 : 0.965), 0.56 center rotate by 90 noenhanced
 step = span > 5 ? 2 : 1
 set cbtics () nomirror scale 0.3 offset -0.5,0
-set for [i = -12:12] cbtics add ((abs(i * step) <= span + 0.01 ? sprintf("%.3g", 2.0**(i * step)) . TIMES : "") 2.0**(i * step))
+set for [i = -12:12] cbtics add ((abs(i * step) <= span + 0.01 ? (i < 0 ? sprintf("1/%d", 2**(-i * step)) : sprintf("%d", 2**(i * step))) . TIMES : "") 2.0**(i * step))
 if (GREY) { set palette defined (-1 "#FFFFFF", 0 "#C8C8C8", 1 "#606060") } else { set palette defined (-1 "#4B9CCB", 0 "#FFFFFF", 1 "#E58A4E") }
 set border 15 lw 0.6
 unset grid
 unset key
 set style fill solid 1
 set lmargin at screen (PAGE ? 0.075 : 0.155); set rmargin at screen (PAGE ? 0.85 : 0.74); set tmargin at screen (strlen(TITLE) ? 0.85 : 0.92); set bmargin at screen 0.19
-set label 1 (TEX ? "$\\times$" : "×") . ": does not fit" at graph 1, 1.09 right font SMALL(5.5)
+set label 1 (TEX ? "$\\times$" : "×") . ": does not fit" at screen (PAGE ? 0.85 : 0.74), (strlen(TITLE) ? 0.88 : 0.955) right font SMALL(5.5)
 set pm3d map interpolate 2,2
 set contour base
 set cntrparam levels discrete 0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16

@@ -1,4 +1,5 @@
 # Parts of peak memory against context, capacity, where each model stops
+# needs: series type ctx weights kv_cache state activations logits workspace total capacity max_ctx
 NPANEL = NS
 COLS = PAGE || DUMB ? (NS < 3 ? NS : 3) : 1
 LINES_ = ceil(NPANEL / (COLS * 1.0))

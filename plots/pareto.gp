@@ -1,4 +1,5 @@
 # Devices by latency against price, memory or energy, with the frontier
+# needs: kind x_column y_column x y frontier label_x label_y label far lead_x x_lo x_hi y_lo y_hi
 eval(open_picture(PAGE ? 9 : 6.6))
 X = ""; Y = ""
 set table $COLUMNS_OF

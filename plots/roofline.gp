@@ -1,4 +1,5 @@
 # Operators of a model under the DRAM and L2 slopes and the compute roofs
+# needs: panel type label class phase ctx intensity rate share
 COLS = PAGE || DUMB ? (NP < 2 ? NP : 2) : 1
 LINES_ = ceil(NP / (COLS * 1.0))
 H = (PAGE ? 5.8 : 5.4) * LINES_ + 1.7

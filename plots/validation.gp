@@ -1,4 +1,5 @@
 # Predicted against measured, +-10 % and +-25 % bands, and the error's distribution
+# needs: type series unit measured predicted error_percent share_percent
 eval(open_picture(PAGE ? 7.4 : 11.6))
 set multiplot layout (PAGE || DUMB ? 1 : 2), (PAGE || DUMB ? 2 : 1)
 stats DATA using (column("measured")) name "M" nooutput

@@ -49,7 +49,7 @@ static void bandwidths(struct rl_plot_job *j, struct last *l, const struct rl_de
     ceiling(j, l, "bandwidth", d->id, "DRAM", &d->dram_peak);
     ceiling(j, l, "bandwidth", d->id, "DRAM", &d->dram);
     if (d->is_cpu)
-        ceiling(j, l, "bandwidth", d->id, "1_core", &d->dram_core);
+        ceiling(j, l, "bandwidth", d->id, "core", &d->dram_core);
     ceiling(j, l, "bandwidth", d->id, d->is_cpu ? "LLC" : "L2", &d->l2);
     ceiling(j, l, "bandwidth", d->id, "link", &d->link);
     ceiling(j, l, "bandwidth", d->id, "PCIe", &d->pcie_bw);

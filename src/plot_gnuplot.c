@@ -287,17 +287,38 @@ struct work {
     char gnuplot[PATH_MAX];
 };
 
-static int copy_into(FILE *f, const char *data, const char *file, struct rl_error *err)
+/* Every column that the script's line "# needs:" names. */
+static int check_columns(const char *script, const struct rl_table *t,
+                         struct rl_error *err)
+{
+    const char *at = strstr(script, "# needs:");
+    char name[64];
+    int used, col;
+
+    for (at = at ? at + 8 : "\n"; *at == ' '; at += used) {
+        used = 0;
+        if (sscanf(at, " %63[a-z_0-9]%n", name, &used) != 1 || !used)
+            break;
+        if (rl_table_need(t, name, &col, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int copy_into(FILE *f, const char *data, const char *file,
+                     const struct rl_table *t, struct rl_error *err)
 {
     char *path = rl_path_join(data, "plots", file, NULL);
     size_t len;
     char *text = path ? rl_read_file(path, 1 << 20, &len, err) : NULL;
 
+    int rc = text ? check_columns(text, t, err) : -1;
+
     if (text)
         fwrite(text, 1, len, f);
     free(path);
     free(text);
-    return text ? 0 : -1;
+    return rc;
 }
 
 static FILE *create(const struct work *w, const char *name, struct rl_error *err)
@@ -330,7 +351,8 @@ static int put_script(const struct work *w, const struct rl_plot_look *look,
         return -1;
     snprintf(file, sizeof file, "%.70s.gp", look->name);
     int rc = put_variables(f, look, word, t, base, err) ||
-                     copy_into(f, data, "style.inc", err) || copy_into(f, data, file, err)
+                     copy_into(f, data, "style.inc", t, err) ||
+                     copy_into(f, data, file, t, err)
                  ? -1
                  : 0;
     fputs("\nunset multiplot\nunset output\n", f);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const metric[] = {"ttft", "tpot"};
+enum { NFIGURES = 4 };
+static const char *const metric[NFIGURES] = {"ttft", "tpot", "e2e", "energy"};
 
 static struct rl_interval figure(const struct rl_plot_side *s, int which, double ctx)
 {
@@ -18,7 +19,10 @@ static struct rl_interval figure(const struct rl_plot_side *s, int which, double
     q.ctx = ctx;
     if (rl_predict(s->s.plan, &q, &p, NULL))
         return (struct rl_interval){NAN, NAN, NAN};
-    return which ? p.tpot_s : p.ttft_s;
+    return which == 0   ? p.ttft_s
+           : which == 1 ? p.tpot_s
+           : which == 2 ? p.e2e_s
+                        : p.prefill_j;
 }
 
 static void put(struct rl_plot_job *j, const char *panel, const char *series,
@@ -94,17 +98,42 @@ static void series(struct rl_plot_job *j, const struct rl_plot_side *s, int whic
     }
 }
 
+/* --metric: a list of figures, one panel each. */
+static int chosen(struct rl_plot_job *j, bool *want, struct rl_error *err)
+{
+    const char *text = rl_plot_arg(j, "metric");
+
+    for (text = text ? text : "ttft,tpot"; *text; text += *text == ',') {
+        size_t n = strcspn(text, ",");
+        int i = 0;
+        while (i < NFIGURES && (strlen(metric[i]) != n || memcmp(metric[i], text, n)))
+            i++;
+        if (i == NFIGURES)
+            return rl_fail(err, RL_EVALUE, NULL, 0,
+                           "--metric: expected some of ttft, tpot, e2e and energy, got "
+                           "'%s'",
+                           text);
+        want[i] = true;
+        text += n;
+    }
+    return 0;
+}
+
 int rl_plot_latency(struct rl_plot_job *j, struct rl_error *err)
 {
     struct rl_plot_sides s = {0};
     struct rl_plot_points p = {0};
     double *ctx = NULL;
+    bool want[NFIGURES] = {false};
     int n = 0, rc = -1;
 
-    if (!rl_plot_values(j, "ctx", "256:1M:x1.189207115", &ctx, &n, err) &&
+    if (!chosen(j, want, err) &&
+        !rl_plot_values(j, "ctx", "256:1M:x1.189207115", &ctx, &n, err) &&
         !rl_plot_sides_open(j, &s, err) && !rl_plot_points_read(j, &p, err)) {
-        fputs("panel,series,kind,type,ctx,seconds,lo,hi\n", j->csv);
-        for (int which = 0; which < 2; which++) {
+        fputs("panel,series,kind,type,ctx,value,lo,hi\n", j->csv);
+        for (int which = 0; which < NFIGURES; which++) {
+            if (!want[which])
+                continue;
             for (int i = 0; i < s.n; i++) {
                 series(j, &s.at[i], which, ctx, n);
                 measured(j, &p, &s.at[i], which);

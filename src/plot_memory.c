@@ -53,6 +53,13 @@ static void memory_points(struct rl_plot_job *j, const struct rl_plot_points *p,
         }
 }
 
+static int needs_two(int n, struct rl_error *err)
+{
+    return n > 1 ? 0
+                 : rl_fail(err, RL_EVALUE, NULL, 0,
+                           "memory: an area needs two contexts (--ctx) or more");
+}
+
 int rl_plot_memory(struct rl_plot_job *j, struct rl_error *err)
 {
     struct rl_plot_sides s = {0};
@@ -61,7 +68,8 @@ int rl_plot_memory(struct rl_plot_job *j, struct rl_error *err)
     int n = 0, rc = -1;
 
     if (!rl_plot_values(j, "ctx", "1k:256k:x1.0905077", &ctx, &n, err) &&
-        !rl_plot_sides_open(j, &s, err) && !rl_plot_points_read(j, &p, err)) {
+        !needs_two(n, err) && !rl_plot_sides_open(j, &s, err) &&
+        !rl_plot_points_read(j, &p, err)) {
         fputs("series,kind,type,ctx,weights,kv_cache,state,activations,logits,workspace,"
               "total,capacity,max_ctx\n",
               j->csv);

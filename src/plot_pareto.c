@@ -124,7 +124,7 @@ static struct range range_of(const struct spot *s, int n, bool of_y)
         r.lo = fmin(r.lo, v);
         r.hi = fmax(r.hi, v);
     }
-    double margin = fmax(0.08 * (r.hi - r.lo), 0.1);
+    double margin = r.hi > r.lo ? fmax(0.08 * (r.hi - r.lo), 0.1) : 1.2;
     r.lo -= margin;
     r.hi += margin;
     return r;

@@ -50,6 +50,7 @@ dist_check_SCRIPTS += \
 	tests/harness.sh \
 	tests/help.sh \
 	tests/layers.sh \
+	tests/plot.sh \
 	tests/readme.sh
 
 EXTRA_PROGRAMS += tests/bench_predict
