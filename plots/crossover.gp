@@ -17,7 +17,7 @@ set yrange [0.999 * BATCH_MIN:1.001 * BATCH_MAX]
 eval(sprintf(CTX_TICKS, "xtics"))
 eval(sprintf(BATCH_TICKS, "ytics"))
 set xlabel "context (tokens)" offset 0,0.3
-set ylabel "batch (sequences)" offset (PAGE ? -0.5 : -1.2),0
+set ylabel "batch (sequences)" offset -1.2,0
 set logscale cb 2
 set logscale z 2
 set cbrange [2.0**-span:2.0**span]
@@ -30,7 +30,7 @@ set border 15 lw 0.6
 unset grid
 unset key
 set style fill solid 1
-set lmargin at screen (PAGE ? 0.075 : 0.155); set rmargin at screen (PAGE ? 0.85 : 0.74); set tmargin at screen (strlen(TITLE) ? 0.85 : 0.92); set bmargin at screen 0.19
+set lmargin at screen (PAGE ? 0.085 : 0.155); set rmargin at screen (PAGE ? 0.85 : 0.74); set tmargin at screen (strlen(TITLE) ? 0.85 : 0.92); set bmargin at screen 0.19
 set label 1 (TEX ? "$\\times$" : "×") . ": does not fit" at screen (PAGE ? 0.85 : 0.74), (strlen(TITLE) ? 0.88 : 0.955) right font SMALL(5.5)
 set pm3d map interpolate 2,2
 set contour base

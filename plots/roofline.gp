@@ -24,7 +24,7 @@ xlo = X_min / 2 < 0.5 ? X_min / 2 : 0.5
 xhi = X_max * 3
 ylo = Y_min / 3
 yhi = (R_max > Y_max ? R_max : Y_max) * 4
-set multiplot layout LINES_, COLS margins (DUMB ? 0.12 : PAGE ? 0.075 : 0.165), 0.97, 1.15 / H, 1 - 1.15 / H spacing 0.06, 1.3 / H
+set multiplot layout LINES_, COLS margins (DUMB ? 0.12 : PAGE ? 0.075 : 0.165), 0.97, 1.15 / H, 1 - 1.15 / H spacing 0.075, 1.3 / H
 eval(legend_start(H))
 do for [i = 1:10] { if (USED[i]) { eval(legend_point(CLS[i], clsc(i), CLSP[i])) } }
 eval(legend_point("decode (open ring)", MARK, 6))

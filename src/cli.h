@@ -6,6 +6,8 @@
 
 extern const struct rl_option rl_common_options[]; /* of every command */
 int rl_count_options(const struct rl_option *o);
+/* Has the command an option of that name among its own? */
+bool rl_option_own(const struct rl_command *c, const char *name);
 
 struct rl_parsed {
     const struct rl_command *command;

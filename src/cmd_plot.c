@@ -56,6 +56,7 @@ const struct rl_command rl_cmd_plot = {
         "same name, which it includes.",
     .option = options,
     .run = run,
+    .values = "plot",
 };
 
 const struct rl_plot_maker rl_plot_makers[] = {

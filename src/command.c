@@ -31,6 +31,14 @@ int rl_count_options(const struct rl_option *o)
     return n;
 }
 
+bool rl_option_own(const struct rl_command *c, const char *name)
+{
+    for (int i = 0; c->option && c->option[i].name; i++)
+        if (strcmp(c->option[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 const char *rl_arg(const struct rl_command *c, const struct rl_args *a, const char *name)
 {
     for (int i = 0; c->option && c->option[i].name; i++)

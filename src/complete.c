@@ -12,7 +12,17 @@
 #include "path.h"
 #include "runtime.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+static int list_plots(const char *data, char ***names, int *n, struct rl_error *err)
+{
+    char *dir = rl_path_join(data, "plots", NULL);
+    int rc = dir ? rl_list_dir(dir, ".gp", names, n, err) : -1;
+
+    free(dir);
+    return rc;
+}
 
 /* One name a line; a kind that is no list prints nothing. */
 int rl_print_values(const char *kind, const char *data)
@@ -27,6 +37,8 @@ int rl_print_values(const char *kind, const char *data)
         rc = rl_model_list(data, &names, &n, &err);
     else if (strcmp(kind, "runtime") == 0)
         rc = rl_runtime_list(data, &names, &n, &err);
+    else if (strcmp(kind, "plot") == 0)
+        rc = list_plots(data, &names, &n, &err);
     else if (strcmp(kind, "dtype") == 0)
         for (int i = RL_DT_NONE + 1; i < RL_NDTYPES; i++)
             puts(rl_dtype((enum rl_dtype)i)->name);
@@ -45,7 +57,8 @@ static void each_option(FILE *f, const struct rl_command *c, option_fn *fn)
     for (const struct rl_option *o = c->option; o && o->name; o++)
         fn(f, c, o);
     for (const struct rl_option *o = rl_common_options; o->name; o++)
-        fn(f, c, o);
+        if (!rl_option_own(c, o->name))
+            fn(f, c, o);
 }
 
 static bool is_list(const struct rl_option *o) /* "a|b|c" */
@@ -114,8 +127,16 @@ static void bash_script(FILE *f)
         each_option(f, rl_commands[i], bash_name);
         fputs("\" ;;\n", f);
     }
+    fputs("        esac\n", f);
+    for (int i = 0; rl_commands[i]; i++)
+        if (rl_commands[i]->values)
+            fprintf(f,
+                    "        if [[ $command = %s && $cur != -* ]]; then\n"
+                    "            COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" "
+                    "--values %s 2>/dev/null)\" -- \"$cur\")); return\n"
+                    "        fi\n",
+                    rl_commands[i]->name, rl_commands[i]->values);
     fputs(
-        "        esac\n"
         "        [[ $cur == -* ]] || { COMPREPLY=($(compgen -f -- \"$cur\")); return; }\n"
         "        ;;\n    esac\n"
         "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
@@ -178,7 +199,12 @@ static void zsh_script(FILE *f)
         fprintf(f, "    %s)\n        shift words; (( CURRENT-- ))\n        _arguments",
                 rl_commands[i]->name);
         each_option(f, rl_commands[i], zsh_option);
-        fputs(" \\\n            '*:file:_files' ;;\n", f);
+        if (rl_commands[i]->values)
+            fprintf(
+                f, " \\\n            '*:name:($(rooflint --values %s 2>/dev/null))' ;;\n",
+                rl_commands[i]->values);
+        else
+            fputs(" \\\n            '*:file:_files' ;;\n", f);
     }
     fputs("    esac\n}\ncompdef _rooflint rooflint\n", f);
 }
@@ -219,6 +245,11 @@ static void fish_script(FILE *f)
                 rl_commands[i]->name);
         fish_text(f, rl_commands[i]->summary);
         fputs("'\n", f);
+        if (rl_commands[i]->values)
+            fprintf(f,
+                    "complete -c rooflint -n '__fish_seen_subcommand_from %s' -fa "
+                    "'(rooflint --values %s 2>/dev/null)'\n",
+                    rl_commands[i]->name, rl_commands[i]->values);
         each_option(f, rl_commands[i], fish_option);
     }
 }

@@ -82,7 +82,8 @@ void rl_help_command(FILE *f, const struct rl_command *c)
     for (const struct rl_option *o = c->option; o && o->name; o++)
         option_line(f, o);
     for (const struct rl_option *o = rl_common_options; o->name; o++)
-        option_line(f, o);
+        if (!rl_option_own(c, o->name))
+            option_line(f, o);
 }
 
 void rl_help_all(FILE *f)

@@ -133,7 +133,7 @@ static struct range range_of(const struct spot *s, int n, bool of_y)
 static void lay_out(struct spot *s, int n, bool page, struct range *rx, struct range *ry)
 {
     /* of a panel 7 x 4.9 cm or 16 x 7.4 cm, 6.5 pt names */
-    struct scale k = page ? (struct scale){0.0078, 0.038} : (struct scale){0.0178, 0.057};
+    struct scale k = page ? (struct scale){0.0084, 0.038} : (struct scale){0.0178, 0.057};
 
     *rx = range_of(s, n, false);
     *ry = range_of(s, n, true);

@@ -38,6 +38,8 @@ if command -v bash >/dev/null; then
     offers jetson-agx-orin-64gb rooflint predict --hw jet
     offers mamba2-1.3b rooflint predict -m mamba2
     offers vllm rooflint predict --runtime v
+    offers latency rooflint plot la
+    offers --phase rooflint plot latency --ph
     offers nvfp4 rooflint predict --dtype nv
     offers all rooflint predict --logits a
 fi

@@ -8,7 +8,7 @@ if ! command -v gnuplot >/dev/null; then
     done_testing
     exit 0
 fi
-cd "$tmp" || exit 99
+cd "${tmp:?}" || exit 99
 two='--hw 4090 --model llama-3.2-1b,mamba2-1.3b'
 
 # draws NAME OPTIONS…: an SVG, whole, of the width of a column, with a curve in it
@@ -93,6 +93,6 @@ if grep -q 'choose some' out && [ ! -e many.svg ]; then
 else
     not_ok "more series than a picture shows" out
 fi
-ls -A "$tmp" | grep rooflint- >left
+find . -name ".rooflint-*" >left
 if [ -s left ]; then not_ok "no folders left behind" left; else ok "no folders left behind"; fi
 done_testing
