@@ -397,7 +397,7 @@ static int run_gnuplot(const struct work *w, const char *name, struct rl_error *
 static int move(const struct work *w, const char *base, const char *to,
                 struct rl_error *err)
 {
-    char path[PATH_MAX + 300];
+    char path[8192];
     snprintf(path, sizeof path, "%s/%s", w->dir, base);
     if (rename(path, to))
         return rl_fail(err, RL_EIO, to, 0, "cannot write: %s", strerror(errno));
