@@ -10,7 +10,7 @@ do for [k = 1:NP] {
     stats DATA using (strcol("panel") eq p ? column("value") : NaN) name "V" nooutput
     eval(ctx_axis)
     eval(log_axis("y", V_min / 1.7, V_max * 5))
-    set ylabel what(p) offset 0.5,0
+    if (DUMB) { set title what(p) } else { set ylabel what(p) offset (PAGE ? -0.3 : 0.5),0 }
     if (k == 1) { set key bottom left at graph 0.02, 0.02 } else { unset key }
     set label 1 sprintf("numbers: largest batch that fits, where below %d", BATCH_MAX) at graph 0.98, 0.96 right font SMALL(5.5)
     plot for [i = 1:NS] DATA using (row(p, SERIES[i]) ? column("ctx") : NaN):(column("value")) \

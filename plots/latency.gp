@@ -18,7 +18,7 @@ do for [k = 1:NP] {
     eval(ctx_axis)
     # the top is left to the legend
     eval(log_axis("y", V_min / 1.6, V_max * (k == 1 && !PAGE ? 1.6 : 1.6)))
-    if (DUMB) { set title panel_name(p) } else { set ylabel panel_name(p) offset (PAGE ? 1 : 0.5),0 }
+    if (DUMB) { set title panel_name(p) } else { set ylabel panel_name(p) offset (PAGE ? -0.3 : 0.5),0 }
     if (k == 1) { set key at graph 0.03,0.99 top left } else { unset key }
     plot for [i = 1:NS] DATA using (!DUMB && row(p, SERIES[i], "line") ? column("ctx") : NaN):(column("lo") * f):(column("hi") * f) \
             with filledcurves lc rgb COLOR[i] notitle, \

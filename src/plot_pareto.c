@@ -50,8 +50,9 @@ static bool blocked(const struct spot *all, int n, int placed, const struct box 
     if (b->u0 < 0 || b->u1 > 1 || b->v0 < 0 || b->v1 > 1)
         return true;
     for (int i = 0; i < n; i++) {
-        struct box point = {all[i].u - r / 2, all[i].v - r, all[i].u + r / 2,
-                            all[i].v + r};
+        /* a name beside another's point would be taken for its name */
+        double rx = i == placed ? r / 2 : 1.4 * k->letter;
+        struct box point = {all[i].u - rx, all[i].v - r, all[i].u + rx, all[i].v + r};
         if (overlap(b, &point))
             return true;
     }
