@@ -63,8 +63,8 @@ static int by_hash(const void *va, const void *vb)
     return (a->first > b->first) - (a->first < b->first);
 }
 
-/* Deals whole shapes (or, for `few`, single rows) in the order of their hash:
- * fold = rank mod folds.  Returns the number dealt. */
+/* Deals whole shapes (or single rows) in the order of their hash: fold = rank mod
+ * folds.  Returns the number dealt. */
 static size_t deal(struct work *w, bool shapes, int folds, struct rl_error *err)
 {
     struct ranked *r = rl_alloc(w->g->n, sizeof *r, err);
@@ -80,7 +80,7 @@ static size_t deal(struct work *w, bool shapes, int folds, struct rl_error *err)
     qsort(r, n, sizeof *r, by_hash);
     for (size_t k = 0; k < n; k++)
         for (size_t i = 0; i < r[k].n; i++)
-            w->fold[r[k].first + i] = folds ? (int)(k % (size_t)folds) : (int)k;
+            w->fold[r[k].first + i] = (int)(k % (size_t)folds);
     free(r);
     return n;
 }
@@ -209,11 +209,51 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     return fit_rows(w, w->g->n, &c->fit, err);
 }
 
-/* Few samples on a new device: the rows first in the order of hashes. */
+struct timed {
+    double seconds; /* as the prior predicts */
+    size_t row;
+};
+
+static int by_seconds(const void *va, const void *vb)
+{
+    const struct timed *a = va, *b = vb;
+    if (a->seconds != b->seconds)
+        return a->seconds < b->seconds ? -1 : 1;
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+/* What somebody would measure who can measure N calls only: one of each Nth of
+ * the range of times, the one with the smallest hash.  They get the folds 0 to
+ * N - 1, the others N. */
+static int pick_few(struct work *w, struct rl_error *err)
+{
+    size_t n = w->g->n, few = (size_t)w->o->few;
+    struct timed *t = rl_alloc(n, sizeof *t, err);
+    if (!t)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        t[i] = (struct timed){predict(w, i, w->prior.center), i};
+        w->fold[i] = w->o->few;
+    }
+    qsort(t, n, sizeof *t, by_seconds);
+    for (size_t b = 0; b < few && b < n; b++) {
+        size_t best = b * n / few;
+        for (size_t i = best; i < (b + 1) * n / few && i < n; i++)
+            if (rl_sample_hash(row(w, t[i].row), false) <
+                rl_sample_hash(row(w, t[best].row), false))
+                best = i;
+        if (best < n)
+            w->fold[t[best].row] = (int)b;
+    }
+    free(t);
+    return 0;
+}
+
+/* Few samples on a new device. */
 static int few_samples(struct work *w, const struct rl_choice *ch,
                        struct rl_calibration *c, struct rl_error *err)
 {
-    if (deal(w, false, 0, err) == 0)
+    if (pick_few(w, err))
         return -1;
     size_t n = 0;
     for (size_t i = 0; i < w->g->n; i++)
