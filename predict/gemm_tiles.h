@@ -5,6 +5,7 @@
 struct rl_gemm_tile {
     double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
     double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
+    double below;  /* up to so many rows a lower tile of the menu does better */
 };
 
 enum rl_gemm_menu {

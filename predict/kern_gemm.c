@@ -154,6 +154,8 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
 static void try_tile(const struct gemm *g, const struct rl_gemm_tile *t, int nsplits,
                      struct best *best)
 {
+    if (g->m <= t->below)
+        return;
     double wave = g->c[WAVE], area = t->a * t->b;
     double tiles =
         t->cm * whole(g->m / (t->a * t->cm)) * t->cn * whole(g->n / (t->b * t->cn));
@@ -164,15 +166,18 @@ static void try_tile(const struct gemm *g, const struct rl_gemm_tile *t, int nsp
                   g->epilogue_s * OUT_BYTES * spill * (t->a < g->m ? t->a : g->m) * t->b;
     for (int i = 0; i < nsplits; i++) {
         double s = splits[i], per = tiles * s * g->per_sm, k = g->k / s;
+        double reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
+        double left = best->seconds - reduce; /* what beats the best so far */
         if (s > 1 && (per > SPLIT_CTAS || k < K_STEP))
+            break;
+        if (left <= g->dram_s) /* no candidate is faster than its DRAM traffic */
             break;
         double even = per > 1 ? per : 1;
         double waves = wave * whole(per) + (1 - wave) * even;
         double tensor = waves * (fma * k + once), l2 = waves * load * k;
         double cubes = cube(tensor) + cube(l2) + cube(g->dram_s) + cube(g->few_s / per) +
                        cube(g->chain_s * k * even);
-        double reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        if (reduce < best->seconds && cubes < cube(best->seconds - reduce)) {
+        if (cubes < cube(left)) {
             best->seconds = reduce + cbrt(cubes);
             best->tensor = tensor;
             best->l2 = l2;
