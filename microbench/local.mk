@@ -33,6 +33,14 @@ rooflint_bench_host_SOURCES = \
 	microbench/host/simd.h \
 	microbench/host/team.c
 
+EXTRA_DIST += \
+	microbench/realrun/common.py \
+	microbench/realrun/gguf_random.py \
+	microbench/realrun/h200.sh \
+	microbench/realrun/ops_torch.py \
+	microbench/realrun/run_llamacpp.py \
+	microbench/realrun/run_torch.py
+
 ### The GPU part: not built by `make`, since twelve architectures take minutes.
 # make cuda CUDA_ARCHS=90 builds for one.
 

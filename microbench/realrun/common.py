@@ -42,9 +42,10 @@ class Writer:
         if not exists:
             self.csv.writeheader()
         self.fixed = fixed
+        self.notes = {}  # of every row
 
     def row(self, metric, value, **kw):
-        notes = kw.pop("notes", {})
+        notes = dict(self.notes, **kw.pop("notes", {}))
         row = dict(self.fixed, metric=metric, value=f"{value:.6g}", unit=UNITS[metric], **kw)
         row["notes"] = "; ".join(f"{k}={v}" for k, v in notes.items())
         self.csv.writerow({c: row.get(c, "") for c in COLUMNS})

@@ -251,6 +251,8 @@ def work(job):
                  runtime=runtime,
                  runtime_version=f"torch {torch.__version__} transformers {version}")
     out = common.Writer(job["out"], fixed)
+    if fused is False:
+        out.notes["fused"] = 0  # the fall-back loop of transformers
     r = Runner(torch, model, config, job)
     oom = torch.cuda.OutOfMemoryError if job["where"] == "cuda" else MemoryError
     for batch in job["batches"]:
