@@ -439,6 +439,8 @@ static void bind_memory(struct rl_plan *pl)
     const struct rl_runtime *r = pl->runtime;
     const double mib = 1048576;
 
+    pl->mem.spread_allocated = rl_runtime_num(r, "spread.allocated", 0.1);
+    pl->mem.spread_reserved = rl_runtime_num(r, "spread.reserved", 0.2);
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
     pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);
     pl->mem.round = mib * rl_runtime_num(r, "alloc.round_mib", 0);

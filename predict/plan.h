@@ -78,11 +78,12 @@ struct rl_plan {
         double kv_block;           /* tokens a cache grows by */
         double slack, round;       /* allocator: fraction on top, bytes rounded up to */
         double workspace, context; /* bytes */
-        double utilisation;        /* part of the device a server lets itself use */
-        bool eager;                /* every intermediate is a tensor of its own */
-        double act_bytes;          /* of an activation element in memory */
-        double repack;             /* bytes of a second, rearranged copy of weights */
-        bool upcast;               /* logits get an fp32 copy where the model does so */
+        double spread_allocated, spread_reserved; /* 90 % of real peaks: ± share */
+        double utilisation; /* part of the device a server lets itself use */
+        bool eager;         /* every intermediate is a tensor of its own */
+        double act_bytes;   /* of an activation element in memory */
+        double repack;      /* bytes of a second, rearranged copy of weights */
+        bool upcast;        /* logits get an fp32 copy where the model does so */
     } mem;
     struct {          /* layers over several devices */
         double stage; /* slowest stage over the mean; 0: not modelled */

@@ -284,7 +284,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
                   struct rl_interval *out, char why[160])
 {
     const char *m = row->metric;
-    double slack = 0.08, steps = row->prompt > 0 ? row->output - 1 : row->output;
+    double steps = row->prompt > 0 ? row->output - 1 : row->output;
 
     if (!strcmp(m, "gpu_time"))
         scaled(out, &p->ttft_s, p->gpu_prefill_s / p->ttft_s.value);
@@ -293,11 +293,11 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "gemm_share"))
         exact(out, class_share(pl, q, false), 0.15);
     else if (!strcmp(m, "peak_memory_allocated"))
-        exact(out, p->memory.total - unheld(pl, p), slack);
+        exact(out, p->memory.total - unheld(pl, p), pl->mem.spread_allocated);
     else if (!strcmp(m, "peak_memory_reserved"))
-        exact(out, p->memory.reserved - unheld(pl, p), 2 * slack);
+        exact(out, p->memory.reserved - unheld(pl, p), pl->mem.spread_reserved);
     else if (!strcmp(m, "peak_memory_rss"))
-        exact(out, p->memory.reserved + p->memory.runtime, 0.05);
+        exact(out, p->memory.reserved + p->memory.runtime, pl->mem.spread_reserved);
     else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))
         *out = p->prefill_j;
     else if (!strcmp(m, "decode_energy") && isfinite(p->output_token_j.value))

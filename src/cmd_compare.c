@@ -86,8 +86,8 @@ static struct rl_interval figure(const struct side *s, int metric, double ctx)
         return p.prefill_j;
     default:
         v.value = p.memory.total;
-        v.lo = v.value * 0.97;
-        v.hi = v.value * 1.03;
+        v.lo = v.value * (1 - s->s.plan->mem.spread_allocated);
+        v.hi = v.value * (1 + s->s.plan->mem.spread_allocated);
         return v;
     }
 }
