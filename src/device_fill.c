@@ -143,7 +143,7 @@ static void fill_facts(struct rl_device *d)
     d->link_type = text(d, RL_KEY_LINK_TYPE, "none");
     d->pcie = text(d, RL_KEY_PCIE, "none");
     d->is_cpu = !strcmp(d->compute_capability, "cpu");
-    d->year = (int)number(d, RL_KEY_YEAR, 0);
+    d->year = (int)fmin(number(d, RL_KEY_YEAR, 0), 9999); /* the check is stricter */
     d->unified_memory = number(d, RL_KEY_UNIFIED_MEMORY, d->is_cpu) > 0;
     d->sm_count = number(d, RL_KEY_SM_COUNT, 0);
     d->boost_hz = number(d, RL_KEY_BOOST_CLOCK, 0);

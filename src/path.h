@@ -14,7 +14,7 @@ int rl_list_dir(const char *dir, const char *suffix, char ***names, int *n,
                 struct rl_error *err);
 void rl_free_names(char **names, int n);
 
-/* Index of the names nearest to `want` (edit distance), at most `most`,
+/* The names nearest to `want` (edit distance), at most `most`, nearest first,
  * joined by ", " into buf: for "did you mean". */
 const char *rl_nearest(const char *want, char *const *names, int n, int most, char *buf,
                        size_t size);
