@@ -77,13 +77,6 @@ const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* Latencies are kept as they would be at 2 GHz: what one clock step takes carries
- * over between devices, a microsecond of A100 (1.41 GHz) to L40S (2.52) does not. */
-static double us_of(const struct rl_machine *m)
-{
-    return 1e-6 * 2e9 / m->clock_hz;
-}
-
 /* One call, unpacked. */
 struct call {
     double b, l, s, heads, kv_heads, d, dv, window, chunk;
@@ -206,7 +199,7 @@ static double split_keys(const struct call *a, const struct rl_machine *m,
     if (parts < 2)
         return 0;
     t->longest = fmax(1, t->longest / parts);
-    return a->b * a->l * a->heads * c[EXTRA] * us_of(m) / m->sm;
+    return a->b * a->l * a->heads * c[EXTRA] * rl_kern_us(m) / m->sm;
 }
 
 /* Compute side: seconds of all tiles on all SMs. */
@@ -229,7 +222,8 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
         tile *= c[WINDOW];
     double skipped = c[SKIP] * exp_s;
     double body =
-        (heads * (t.all * tile + t.skip * skipped) + ctas * c[CTA] * us_of(m)) / m->sm;
+        (heads * (t.all * tile + t.skip * skipped) + ctas * c[CTA] * rl_kern_us(m)) /
+        m->sm;
     double lone = c[LONE] * (t.longest * tile + t.skipmax * skipped);
     part[0] = body;
     part[1] = lone;
@@ -250,14 +244,14 @@ static double memory_seconds(const struct call *a, const struct rl_machine *m,
     double miss = fmax(0, 1 - c[KEEP] * m->warm * m->l2_bytes / set);
     double per_byte = 1 / (c[L2] * m->l2_bw) + miss / (c[DRAM] * m->dram_peak);
     double width = (int)c[GLUE] & 1 ? fmin(a->kv_heads * a->d, 512) / 512 : 1;
-    double token = a->b * a->l * width * c[TOKEN] * us_of(m) / m->sm;
+    double token = a->b * a->l * width * c[TOKEN] * rl_kern_us(m) / m->sm;
     double pass = c[KV] * row * a->l * per_byte;
     if (c[GLUE] >= 2)
         pass += 2 * q * per_byte;
     *glue = fmax(pass, token);
     if (c[PACK] == 2 && a->l <= 1 && a->heads > a->kv_heads && a->b > 1 &&
         a->kv_heads > 1 && a->window <= 0)
-        *glue += c[EXTRA] * us_of(m);
+        *glue += c[EXTRA] * rl_kern_us(m);
     return (q + o + row * keys) * per_byte;
 }
 
@@ -269,7 +263,7 @@ double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *
     call_of(p, &a);
     double busy = core_seconds(&a, m, c, core, &merge);
     double memory = memory_seconds(&a, m, c, &glue);
-    double us = us_of(m);
+    double us = rl_kern_us(m);
     double fixed = c[FIXED] + (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
     if (a.window > 0 && c[SCHED] != 2 && c[PACK] != 2)
         fixed += c[EXTRA];

@@ -82,13 +82,6 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* Latencies are kept as they would be at 2 GHz: what one clock step takes carries
- * over between devices, a microsecond of A100 (1.41 GHz) to L40S (2.52) does not. */
-static double us_of(const struct rl_machine *m)
-{
-    return 1e-6 * 2e9 / m->clock_hz;
-}
-
 struct call {
     double b, l, s, heads, kv_heads, d, dv, window, kvb;
     double keys, group; /* keys seen; query heads in one CTA */
@@ -181,7 +174,7 @@ static double launch_seconds(const struct call *a, const struct rl_machine *m,
 {
     enum { SMALL_BLOCKS = 6 };
     double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(fmax(a->d, 128) / 128, c[CTA_WIDE]);
-    double per = a->ctas * a->splits / m->sm, us = us_of(m);
+    double per = a->ctas * a->splits / m->sm, us = rl_kern_us(m);
     if (c[ALT] < 2)
         per = fmax(1, per);
     else if (a->alt && a->ctas > m->sm)
@@ -201,7 +194,7 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
     double compute, alone;
     call_of(p, m, c, &a);
     grid_of(&a, m, c);
-    double us = us_of(m), cache = cache_seconds(&a, m, c);
+    double us = rl_kern_us(m), cache = cache_seconds(&a, m, c);
     cta_seconds(&a, m, c, &compute, &alone);
     double ctas = launch_seconds(&a, m, c);
     double stream = p_norm3(cache, compute, alone, c[NORM]);

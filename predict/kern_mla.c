@@ -18,13 +18,6 @@
 
 #include <math.h>
 
-/* Latencies are kept as they would be at 2 GHz: what one clock step takes carries
- * over between devices, a microsecond of A100 (1.41 GHz) to L40S (2.52) does not. */
-static double us_of(const struct rl_machine *m)
-{
-    return 1e-6 * 2e9 / m->clock_hz;
-}
-
 struct call {
     double b, l, s, heads, r, dr, dn, dv, kvb;
     int narrow; /* fp8 cache */
@@ -51,7 +44,7 @@ static double fixed_seconds(double fixed, const struct rl_machine *m)
 {
     enum { GPU_AT_MOST = 40 };
     double gpu = fmin(fixed, GPU_AT_MOST);
-    return gpu * us_of(m) + (fixed - gpu) * 1e-6;
+    return gpu * rl_kern_us(m) + (fixed - gpu) * 1e-6;
 }
 
 static double fourth(double x)
@@ -149,7 +142,7 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double tile = bm * bn * 2 * (dk + dv) * m->sm / peak + c[P_EXP] * exp_s +
                   c[P_LOAD] * bn * bytes * m->sm / m->l2_bw;
     part[0] =
-        heads * (causal_tiles(a, q, bn, n) * tile + n * c[P_CTA] * us_of(m)) / m->sm;
+        heads * (causal_tiles(a, q, bn, n) * tile + n * c[P_CTA] * rl_kern_us(m)) / m->sm;
     part[1] = c[P_LONE] * ceil(a->s / bn) * tile;
     if (c[P_SCHED] > 0)
         return cbrt(part[0] * part[0] * part[0] + part[1] * part[1] * part[1]);
@@ -160,7 +153,7 @@ double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
                                 const double *c, double part[RL_NBOUNDS])
 {
     struct call a;
-    double core[2], us = us_of(m), fixed = fixed_seconds(c[P_FIXED], m);
+    double core[2], us = rl_kern_us(m), fixed = fixed_seconds(c[P_FIXED], m);
     call_of(p, &a);
     int absorbed = a.absorbed || c[P_FORM] > 0, narrow = a.narrow && c[P_FP8] > 0;
     double busy = core_seconds(&a, m, c, absorbed, narrow, core);
@@ -301,7 +294,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
 {
     struct call a;
     struct grid g;
-    double limit[3], us = us_of(m);
+    double limit[3], us = rl_kern_us(m);
     call_of(p, &a);
     if (p[RL_MLA_TOPK] > 0)
         a.s = fmin(a.s, p[RL_MLA_TOPK]);

@@ -87,4 +87,12 @@ extern const struct rl_coef rl_kern_moe_coef[];
 double rl_kern_moe_time(const double *p, const struct rl_machine *m, const double *c,
                         double part[RL_NBOUNDS]);
 
+/* Latencies of attention kernels are kept as they would be at 2 GHz: what one clock step
+ * takes carries over between devices, a microsecond of A100 (1.41 GHz) to L40S (2.52)
+ * does not. */
+static inline double rl_kern_us(const struct rl_machine *m)
+{
+    return 1e-6 * 2e9 / m->clock_hz;
+}
+
 #endif

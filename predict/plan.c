@@ -452,16 +452,6 @@ static void bind_memory(struct rl_plan *pl)
     pl->mem.upcast = rl_runtime_num(r, "logits.upcast", 0) > 0;
 }
 
-static double kv_bytes_per_token(const struct rl_plan *pl)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double elems = 0;
-    for (size_t i = 0; i < g->ncaches; i++)
-        if (g->cache[i].kind == RL_CACHE_KV && !(g->cache[i].window > 0))
-            elems += g->cache[i].layers * g->cache[i].elems;
-    return elems * rl_dtype_bytes(pl->kv);
-}
-
 /* n cores do the work of n^0.93: ggml's matrix products, attention and copies at 2
  * threads against 1 on a Zen 4 guest, 1.85 to 1.95. */
 static const double CORE_SCALING = 0.93;
@@ -512,7 +502,6 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     if (!pl->memo)
         return -1;
     rl_plan_weights(pl);
-    pl->kv_bytes_per_token = kv_bytes_per_token(pl);
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",
                      pl->runtime->id);

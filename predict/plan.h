@@ -61,7 +61,6 @@ struct rl_plan {
                                joins them; else empty */
     struct rl_bound_node *node;
     int nnodes;
-    double kv_bytes_per_token; /* of unwindowed layers, this rank */
 
     bool ideal; /* the roofline itself: no kernels, no host, no interval */
 
