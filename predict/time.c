@@ -21,9 +21,11 @@ static const double PRIOR_RATE = 0.78, PRIOR_DRAM = 0.86;
 static const double PRIOR_L2_PER_SM = 48, PRIOR_SFU_PER_SM = 16;
 /* Share of L2 that a producer's output survives in until it is read. */
 static const double L2_SHARE = 0.5;
-/* Bytes in flight per block before a SM's share of bandwidth is reached: below
- * this a kernel is bound by latency, not by bandwidth (Little's law). */
-static const double BLOCKS_PER_SM_FULL = 2;
+/* What one block streams: the loads it keeps in flight over their latency, which
+ * hardly differ between parts whatever their bandwidth (Little's law).  Measured
+ * on single blocks of FlashAttention-2, bytes/s: 22e9 on an A100, 23e9 to 29e9 on
+ * an L40S and an RTX PRO 6000 (docs/models-attention.md). */
+static const double BLOCK_RATE = 24e9;
 
 static double value_or(const struct rl_value *v, double fallback)
 {
@@ -105,12 +107,9 @@ static double memory_seconds(const struct rl_work *w, const struct rl_machine *m
     double dram = rl_work_bytes(w) - act_l2;
     double seconds = dram / m->dram + (act_l2 + w->l2_bytes) / m->l2_bw;
     if (w->parallel > 0 && !m->is_cpu) {
-        /* what one block moves at its share of the rate; weights (a norm's) are
-         * read by every block, gathered rows are its own */
+        /* weights (a norm's) are read by every block, gathered rows are its own */
         double share = (w->act_bytes + w->cache_bytes + w->l2_bytes) / w->parallel;
-        double lone =
-            (share + fmin(w->weight_bytes, share)) * BLOCKS_PER_SM_FULL * m->sm / m->dram;
-        seconds = fmax(seconds, lone);
+        seconds = fmax(seconds, (share + fmin(w->weight_bytes, share)) / BLOCK_RATE);
     }
     return seconds;
 }
