@@ -7,6 +7,7 @@
  * or in µs, so that carrying one over to another device rescales it with that
  * device's ceilings.
  */
+#include "ops.h"
 #include "time.h"
 
 #include <math.h>
@@ -15,27 +16,32 @@
 #include <string.h>
 
 /* Distances.  A step up the list always outweighs all below it. */
-static const double D_VERSION = 1, D_RUNTIME = 20, D_IMPL = 30, D_KV = 4, D_DTYPE = 60,
-                    D_DEVICE = 100, D_ARCH = 40;
+static const double D_VERSION = 1, D_RUNTIME = 20, D_LIBRARY = 10, D_IMPL = 30, D_KV = 4,
+                    D_DTYPE = 60, D_DEVICE = 100, D_ARCH = 40;
 /* Beyond this the prior is the better guess. */
 static const double D_MAX = 1000;
 
-/* Log standard deviation that a step adds to the entry's own residual. */
-static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.12,
-                    SD_PER_ARCH = 0.10, SD_MAX = 1.0;
+/* Log standard deviation that a step adds to the entry's own residual: another
+ * version or runtime here; another device, per step of architecture, and of what
+ * the operator's prior spreads by.  Another implementation on another device says
+ * little more than the prior does.  Set on devices left out in turn. */
+static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.18,
+                    SD_PER_ARCH = 0.08, SD_DTYPE = 0.3, OF_PRIOR_SAME = 0.1,
+                    OF_PRIOR_OTHER = 0.9;
 static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
 
-/* Where an architecture stands: generation of the tensor core, and whether it
- * is the HBM part of its generation or the GDDR/LPDDR part (mma.sync, small
- * DRAM bandwidth against a large L2). */
+/* Where an architecture stands: its generation, its tensor instructions (mma.sync
+ * of a warp near 0, wgmma and tcgen05 of a warp group from 2 on), and whether it is
+ * the HBM and NVLink part of its generation or the GDDR/LPDDR and PCIe part. */
 struct place {
     int cc;
-    double generation;
+    double generation, unit;
     int hbm;
 };
 static const struct place places[] = {
-    {70, 0, 1}, {75, 0.5, 0}, {80, 1.5, 1}, {86, 1.7, 0},  {87, 1.7, 0}, {89, 2, 0},
-    {90, 3, 1}, {100, 4, 1},  {103, 4, 1},  {110, 3.5, 0}, {120, 3, 0},  {121, 3, 0},
+    {70, 0, -1, 1},    {75, 0.5, -0.5, 0}, {80, 1.5, 0, 1},  {86, 1.7, 0.1, 0},
+    {87, 1.7, 0.1, 0}, {89, 2, 0.25, 0},   {90, 3, 2, 1},    {100, 4, 2.75, 1},
+    {103, 4, 2.75, 1}, {110, 3.5, 2.5, 0}, {120, 3, 0.5, 0}, {121, 3, 0.5, 0},
 };
 
 static const struct place *place_of(int cc)
@@ -46,20 +52,40 @@ static const struct place *place_of(int cc)
     return NULL;
 }
 
-/* ∞ where nothing of one can be said of the other. */
-static double arch_distance(int a, int b)
+/* Does the tensor core set most of the operator's time?  Of attention all but the
+ * decode of plain heads, which streams its cache. */
+static bool is_tensor_bound(const struct rl_op_type *op)
+{
+    return op->cls == RL_CLS_GEMM || op->cls == RL_CLS_MOE ||
+           (op->cls == RL_CLS_ATTENTION && op != &rl_op_attention_decode);
+}
+
+/* Steps between two architectures: libraries are written for the tensor
+ * instructions; what streams memory follows the generation and the kind of
+ * memory; collectives above all the link.  ∞ where nothing can be said. */
+static double arch_distance(const struct rl_op_type *op, int a, int b)
 {
     if (a == b)
         return 0;
     const struct place *pa = place_of(a), *pb = place_of(b);
     if (!pa || !pb)
         return INFINITY;
-    return fabs(pa->generation - pb->generation) + (pa->hbm != pb->hbm ? 1 : 0);
+    double memory = pa->hbm != pb->hbm ? 1 : 0;
+    if (is_tensor_bound(op))
+        return fabs(pa->unit - pb->unit) + 0.5 * memory;
+    if (op->cls == RL_CLS_COMM)
+        memory *= 1.5;
+    return fabs(pa->generation - pb->generation) + memory;
 }
 
 static int capability(const char *text)
 {
     return text && strchr(text, '.') ? (int)lround(atof(text) * 10) : 0;
+}
+
+static double steps_between(const struct rl_kernel *k, const struct rl_device *d)
+{
+    return arch_distance(k->op, capability(k->arch), capability(d->compute_capability));
 }
 
 /* Length of "vllm" in "vllm-0.24.0"; ids themselves hold dashes. */
@@ -120,22 +146,36 @@ static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
     return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
 }
 
+/* The library in an implementation's name: one kernel under two stacks' names. */
+static const char *library_of(const char *impl)
+{
+    static const char *const word[] = {"marlin", "triton", "trtllm", "cutlass",
+                                       "fa2",    "fa3",    "fa4",    "flashinfer"};
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        if (strstr(impl, word[i]))
+            return word[i];
+    return NULL;
+}
+
+static double impl_distance(const struct rl_kernel *k, const char *impl)
+{
+    if (!impl || !strcmp(impl, k->impl))
+        return 0;
+    const char *library = library_of(impl);
+    return library && library == library_of(k->impl) ? D_LIBRARY : D_IMPL;
+}
+
 static double distance(const struct rl_kernel *k, const struct rl_device *d,
                        const char *runtime, const char *impl, enum rl_dtype dt,
                        enum rl_dtype kv)
 {
-    double dist = runtime_distance(k, runtime) + dtype_distance(k, dt, kv);
-    bool other = impl && strcmp(impl, k->impl), here = !strcmp(k->device, d->id);
-    if (other)
-        dist += D_IMPL;
+    double other = impl_distance(k, impl);
+    double dist = runtime_distance(k, runtime) + dtype_distance(k, dt, kv) + other;
+    bool here = !strcmp(k->device, d->id);
     /* one kernel or eight: what a step costs here says nothing of it there */
-    if (other && !here && k->op->cls == RL_CLS_SCAN)
+    if (other > 0 && !here && k->op->cls == RL_CLS_SCAN)
         return INFINITY;
-    if (!here) {
-        int cc = d->compute_capability ? capability(d->compute_capability) : 0;
-        dist += D_DEVICE + D_ARCH * arch_distance(capability(k->arch), cc);
-    }
-    return dist;
+    return here ? dist : dist + D_DEVICE + D_ARCH * steps_between(k, d);
 }
 
 static void use_prior(const struct rl_op_type *op, struct rl_choice *out)
@@ -151,7 +191,7 @@ static void use_prior(const struct rl_op_type *op, struct rl_choice *out)
 /* Widens the entry's own residual quantiles by the step's spread. */
 static void widen(struct rl_choice *out, double sd)
 {
-    double w = Z90 * fmin(sd, SD_MAX);
+    double w = Z90 * sd;
     out->log_lo = -sqrt(out->log_lo * out->log_lo + w * w);
     out->log_hi = sqrt(out->log_hi * out->log_hi + w * w);
 }
@@ -192,23 +232,32 @@ static void rescale(const struct rl_kernel *k, const struct rl_device *d,
             out->coef[i] *= rate->v / peak->v / k->sustained;
 }
 
-static void use_entry(const struct rl_kernel *k, double dist, const struct rl_device *d,
+/* The spread that carrying entry k over to another device adds. */
+static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
+{
+    double device = SD_DEVICE + SD_PER_ARCH * steps_between(k, a->d);
+    bool same = !a->impl || !strcmp(a->impl, k->impl);
+    double prior = (same ? OF_PRIOR_SAME : OF_PRIOR_OTHER) * k->op->log_sd;
+    double dtype = k->dtype == a->dtype ? 0 : SD_DTYPE;
+    return sqrt(device * device + prior * prior + dtype * dtype);
+}
+
+static void use_entry(const struct rl_kernel *k, double dist, const struct rl_ask *a,
                       struct rl_choice *out)
 {
     out->kernel = k;
     memcpy(out->coef, k->coef, sizeof out->coef);
     out->log_lo = k->lo;
     out->log_hi = k->hi;
-    bool here = !strcmp(k->device, d->id);
+    bool here = !strcmp(k->device, a->d->id);
     out->trust =
         !here ? RL_TRUST_ARCH : (dist < D_VERSION ? RL_TRUST_ENTRY : RL_TRUST_SISTER);
     if (here && dist >= D_VERSION)
-        widen(out, dist < D_RUNTIME ? SD_SISTER : SD_RUNTIME);
-    double far = (dist - D_DEVICE) / D_ARCH;
+        widen(out, dist < D_LIBRARY ? SD_SISTER : SD_RUNTIME);
     if (!here) {
-        rescale(k, d, out);
-        draw_to_prior(k, far, out->coef);
-        widen(out, SD_DEVICE + SD_PER_ARCH * far);
+        rescale(k, a->d, out);
+        draw_to_prior(k, (dist - D_DEVICE) / D_ARCH, out->coef);
+        widen(out, carried_sd(k, a));
     }
 }
 
@@ -230,7 +279,7 @@ void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
         }
     }
     if (best)
-        use_entry(best, best_dist, a->d, out);
+        use_entry(best, best_dist, a, out);
 }
 
 void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
