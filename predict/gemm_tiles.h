@@ -16,6 +16,8 @@ enum rl_gemm_menu {
     RL_GEMM_NMENUS
 };
 
+enum { RL_GEMM_MAXTILES = 24 }; /* of a menu */
+
 /* The tiles that a library considers for m × n on a device of compute
  * capability cc; *n of them. */
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,

@@ -26,6 +26,7 @@
  * slow-down in long compute, and how well the library really chooses.
  */
 #include "gemm_tiles.h"
+#include "kern_root.h"
 #include "kernels.h"
 #include "ops.h"
 
@@ -97,16 +98,14 @@ struct gemm {
     double m, n, k;          /* k padded */
     double wb, xb;           /* bytes of an element */
     double per_sm;           /* 1 / SMs */
-    double fma_s;            /* seconds of one multiply-add of one SM */
-    double l2_s, epilogue_s; /* seconds of one byte of one SM */
-    double ramp_s, chain_s;  /* per wave; per k */
+    double fma_s;            /* seconds of k multiply-adds of one SM */
+    double l2_s;             /* seconds of k bytes of one SM */
+    double epilogue_s;       /* of one byte */
+    double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
+    double dram3, chain3;    /* cubes of dram_s and of the seconds of k steps */
     double reduce_s, part_s; /* fixed; per part */
     const double *c;
-};
-
-struct best {
-    double seconds, tensor, l2;
 };
 
 static double cube(double x)
@@ -114,11 +113,11 @@ static double cube(double x)
     return x * x * x;
 }
 
-/* ceil() of a count; inlined, where libm's is a call. */
+/* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */
 static double whole(double x)
 {
     double floor_ = (double)(long long)x;
-    return floor_ < x ? floor_ + 1 : floor_;
+    return floor_ < x - 1e-9 * x ? floor_ + 1 : floor_;
 }
 
 /* Share of a working set that a cache does not hold: rises smoothly about its
@@ -139,49 +138,94 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
     g->per_sm = 1 / mc->sm;
-    g->fma_s = 2 * mc->sm / (mc->peak[dt->unit] * c[EFF]);
-    g->l2_s = mc->sm / (c[L2] * mc->l2_bw);
+    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * c[EFF]);
+    g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US;
-    g->chain_s = c[CHAIN] * US / 1024;
+    g->chain3 = cube(g->k * c[CHAIN] * US / 1024);
     g->few_s = g->dram_s / c[FEW];
+    g->dram3 = cube(g->dram_s);
     g->reduce_s = c[REDUCE] * US;
     g->part_s = c[REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
     g->c = c;
 }
 
-/* The splits of one tile.  The cube root waits until a candidate is the best. */
-static void try_tile(const struct gemm *g, const struct rl_gemm_tile *t, int nsplits,
-                     struct best *best)
+/* A tile on this call: what each of its SMs has to do, k whole. */
+struct part {
+    double per_sm;    /* CTAs per SM */
+    double fma, load; /* s of one CTA: multiply-adds, operands from L2 */
+    double once;      /* s per wave */
+    double few;       /* s of the DRAM traffic that so few CTAs ask for */
+    double least;     /* cube of seconds: no split is faster */
+};
+
+struct best {
+    double seconds, tensor, l2;
+};
+
+static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
-    if (g->m <= t->below)
-        return;
-    double wave = g->c[WAVE], area = t->a * t->b;
-    double tiles =
-        t->cm * whole(g->m / (t->a * t->cm)) * t->cn * whole(g->n / (t->b * t->cn));
-    double fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)); /* s per k */
-    double load = (t->a * g->xb + t->b * g->wb) * g->l2_s;       /* s per k */
-    double spill = area > LARGE ? area / LARGE : 1;
-    double once = g->ramp_s +
-                  g->epilogue_s * OUT_BYTES * spill * (t->a < g->m ? t->a : g->m) * t->b;
-    for (int i = 0; i < nsplits; i++) {
-        double s = splits[i], per = tiles * s * g->per_sm, k = g->k / s;
-        double reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        double left = best->seconds - reduce; /* what beats the best so far */
-        if (s > 1 && (per > SPLIT_CTAS || k < K_STEP))
+    double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
+    double rows = t->a < g->m ? t->a : g->m;
+    double per_sm = g->per_sm * t->cm * whole(g->m / (t->a * t->cm)) * t->cn *
+                    whole(g->n / (t->b * t->cn));
+    struct part p = {
+        .per_sm = per_sm,
+        .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
+        .load = g->l2_s * (t->a * g->xb + t->b * g->wb),
+        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * t->b,
+        .few = g->few_s / per_sm,
+    };
+    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
+    return p;
+}
+
+/* One tile, k split into parts of `share`: cube of seconds without the reduction. */
+static double try_split(const struct gemm *g, const struct part *p, double split,
+                        double share, double *tensor, double *l2)
+{
+    double per = p->per_sm * split, even = per > 1 ? per : 1;
+    double waves = even + g->c[WAVE] * (whole(per) - even);
+    *tensor = waves * (p->fma * share + p->once);
+    *l2 = waves * p->load * share;
+    return cube(*tensor) + cube(*l2) + g->dram3 + cube(p->few * share) +
+           g->chain3 * cube(share * even);
+}
+
+/* The best of all tiles and splits.  One split of all tiles at a time: the
+ * reduction is the same for them, so that cubes compare, and a tile whose least
+ * time is beyond what a split leaves is out for every further one. */
+static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
+                   int nsplits, struct best *best)
+{
+    struct part part[RL_GEMM_MAXTILES];
+    int left = 0;
+    for (int i = 0; i < n; i++)
+        if (g->m > tile[i].below)
+            part[left++] = part_of(g, &tile[i]);
+    for (int i = 0; i < nsplits && left; i++) {
+        double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
+        double room = best->seconds - reduce, cubes = cube(room), tensor, l2;
+        int in = left;
+        bool better = false;
+        if (s > 1 && (g->k < K_STEP * s || room <= g->dram_s))
             break;
-        if (left <= g->dram_s) /* no candidate is faster than its DRAM traffic */
-            break;
-        double even = per > 1 ? per : 1;
-        double waves = wave * whole(per) + (1 - wave) * even;
-        double tensor = waves * (fma * k + once), l2 = waves * load * k;
-        double cubes = cube(tensor) + cube(l2) + cube(g->dram_s) + cube(g->few_s / per) +
-                       cube(g->chain_s * k * even);
-        if (cubes < cube(left)) {
-            best->seconds = reduce + cbrt(cubes);
-            best->tensor = tensor;
-            best->l2 = l2;
+        left = 0;
+        for (int j = 0; j < in; j++) {
+            const struct part *p = &part[j];
+            if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
+                continue;
+            double c = try_split(g, p, s, 1 / s, &tensor, &l2);
+            if (c < cubes) {
+                cubes = c;
+                best->tensor = tensor;
+                best->l2 = l2;
+                better = true;
+            }
+            part[left++] = *p;
         }
+        if (better)
+            best->seconds = reduce + rl_cbrt(cubes);
     }
 }
 
@@ -211,15 +255,14 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     const struct rl_gemm_tile *tile =
         rl_gemm_tiles((enum rl_gemm_menu)menu, mc->cc, g.m, g.n, &n);
     struct best best = {INFINITY, 0, 0};
-    for (int i = 0; i < n; i++)
-        try_tile(&g, &tile[i], menu == RL_GEMM_SPLIT ? NSPLITS : 1, &best);
+    search(&g, tile, n, menu == RL_GEMM_SPLIT ? NSPLITS : 1, &best);
 
     double t = best.seconds * (1 + c[CLOCK] * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
     if (quantises(dt))
         t += quantise(&g, mc, xmiss);
     if (mc->warm > 0) /* in a model the host's time is counted elsewhere */
-        t = cbrt(cube(t) + cube(c[FLOOR] * US));
+        t = rl_cbrt(cube(t) + cube(c[FLOOR] * US));
     if (part) {
         part[RL_B_COMPUTE] = best.tensor;
         part[RL_B_MEMORY] = fmax(best.l2, g.dram_s);

@@ -50,6 +50,7 @@ librl_la_SOURCES += \
 	predict/kern_ggml_cpu.c \
 	predict/kern_impl.c \
 	predict/kern_impl.h \
+	predict/kern_root.h \
 	predict/kern_mla.c \
 	predict/kern_scan.c \
 	predict/kern_update.c \

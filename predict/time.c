@@ -9,6 +9,7 @@
  */
 #include "time.h"
 #include "kern_impl.h"
+#include "kern_root.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ static double norm3(double a, double b, double c)
     if (top <= 0)
         return 0;
     a /= top, b /= top, c /= top;
-    return top * cbrt(a * a * a + b * b * b + c * c * c);
+    return top * rl_cbrt(a * a * a + b * b * b + c * c * c);
 }
 
 double rl_work_seconds(const struct rl_work *w, const struct rl_machine *m,
