@@ -34,4 +34,5 @@ void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
     }
     out->log_lo = -z90 * impl->log_sd;
     out->log_hi = z90 * impl->log_sd;
+    out->share = 1; /* the spread between devices */
 }

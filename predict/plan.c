@@ -259,9 +259,13 @@ static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int
         return;
     key += n + 1;
     size_t len = at ? (size_t)(at - key) : strlen(key);
-    for (int i = 0; op->coef[i].name; i++)
-        if (strlen(op->coef[i].name) == len && !strncmp(op->coef[i].name, key, len))
-            c->coef[i] = atof(pl->runtime->value[row]);
+    for (int i = 0; op->coef[i].name; i++) {
+        if (strlen(op->coef[i].name) != len || strncmp(op->coef[i].name, key, len))
+            continue;
+        c->coef[i] = atof(pl->runtime->value[row]);
+        if (at) /* what is left of its error is in the spread of those runs */
+            c->log_lo = c->log_hi = 0;
+    }
 }
 
 /* The stack's own kernels where it has some (ggml), else those known for it. */
@@ -407,6 +411,29 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
     return 0;
 }
 
+/* KEY@DEVICE of the runtime: what whole runs on that device told; else KEY. */
+static double here_num(const struct rl_plan *pl, const char *key, double fallback)
+{
+    char here[128];
+
+    snprintf(here, sizeof here, "%.50s@%.70s", key, pl->device->id);
+    return rl_runtime_num(pl->runtime, here, rl_runtime_num(pl->runtime, key, fallback));
+}
+
+/* 90 % of hosts: between the fastest and slowest seen with such a device, unless
+ * runs on this one told its spread. */
+static void bind_spread(struct rl_plan *pl)
+{
+    const struct rl_value *h = &pl->device->host_launch_s;
+    double sd = here_num(pl, "spread.host", -1);
+    bool known = sd < 0 && h->v > 0 && h->lo > 0 && h->hi > 0;
+
+    pl->spread[0] = here_num(pl, "spread.prefill", 0.2);
+    pl->spread[1] = here_num(pl, "spread.decode", 0.2);
+    pl->host_log_lo = known ? log(h->lo / h->v) : -1.645 * fmax(sd, 0);
+    pl->host_log_hi = known ? log(h->hi / h->v) : 1.645 * fmax(sd, 0);
+}
+
 static void bind_runtime(struct rl_plan *pl)
 {
     const struct rl_runtime *r = pl->runtime;
@@ -417,14 +444,15 @@ static void bind_runtime(struct rl_plan *pl)
     pl->graph_prefill = !strcmp(graph, "all");
     pl->graph_decode = pl->graph_prefill || !strcmp(graph, "decode");
     pl->host_launch_s = pl->device->host_launch_s.v * host_factor;
+    if (!strcmp(graph, "none") && !rl_runtime_str(r, "impl.all", NULL))
+        pl->front_s = fmax(0, pl->device->launch_stream_s.v - pl->machine.gap_s);
     pl->step_launches[0] = rl_runtime_num(r, "step.launches.prefill", 0);
     pl->step_launches[1] = rl_runtime_num(r, "step.launches.decode", 0);
     pl->step_host_s[0] = 1e-6 * rl_runtime_num(r, "step.host_us.prefill", 0);
     pl->step_host_s[1] = 1e-6 * rl_runtime_num(r, "step.host_us.decode", 0);
     pl->chunk = pl->setup.ubatch > 0 ? pl->setup.ubatch : rl_runtime_num(r, "chunk", 0);
     pl->overlap = rl_runtime_num(r, "overlap", 6);
-    pl->spread[0] = rl_runtime_num(r, "spread.prefill", 0.2);
-    pl->spread[1] = rl_runtime_num(r, "spread.decode", 0.2);
+    bind_spread(pl);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");
     pl->split.stage = rl_runtime_num(r, "split.stage", 0);
     pl->split.hop_s = 1e-6 * rl_runtime_num(r, "split.hop_us", 0);
@@ -482,7 +510,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
 
     if (check_match(pl, err) || bind_dtypes(pl, err))
         return -1;
-    rl_machine_init(&pl->machine, pl->device, pl->runtime, pl->setup.tp);
+    rl_machine_init(&pl->machine, pl->device, pl->setup.tp);
     use_threads(&pl->machine, pl->device, pl->setup.threads);
     pl->machine.warm = 0; /* a layer's operands have left L2 when it comes again */
     bind_runtime(pl);

@@ -67,11 +67,14 @@ struct rl_plan {
     /* the software stack */
     bool graph_prefill, graph_decode; /* CUDA graphs replay the pass */
     double host_launch_s;             /* host time of one eager launch */
+    double front_s;                   /* between two kernels of a stream, beyond what
+                                         the kernel itself takes to start and end */
     double step_launches[2];          /* per pass, beyond the operators' */
     double step_host_s[2];            /* host time per pass that nothing hides */
     double chunk;                     /* prefill chunk in tokens; 0: none */
     double overlap;                   /* exponent joining host and device time */
     double spread[2];                 /* log-sd of end-to-end residuals */
+    double host_log_lo, host_log_hi;  /* 90 % of log errors of the host's time */
     bool logits_all;
     struct {
         double kv_block;           /* tokens a cache grows by */

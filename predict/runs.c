@@ -221,8 +221,10 @@ static void decode_steps(const struct rl_plan *pl, const struct rl_query *q, dou
 }
 
 /* Share of kernel time of the nodes a profile puts under one name: the SSM
- * block's fused kernels are all of a block but its in_proj. */
-static double class_share(const struct rl_plan *pl, const struct rl_query *q, bool ssm)
+ * block's fused kernels are all of a block but its in_proj; `attention`: the
+ * linear layers and the attention kernels, as SSM-Scope's category GEMM. */
+static double class_share(const struct rl_plan *pl, const struct rl_query *q, bool ssm,
+                          bool attention)
 {
     struct rl_sum all, one;
     double sum = 0;
@@ -234,7 +236,8 @@ static double class_share(const struct rl_plan *pl, const struct rl_query *q, bo
                       !strcmp(n->label, "x_proj") || !strcmp(n->label, "dt_proj") ||
                       !strcmp(n->label, "out_proj") ||
                       (n->glue && !strcmp(n->glue, "norm_gated"));
-        bool linear = n->cls == RL_CLS_HEAD || (n->cls == RL_CLS_GEMM && !inside);
+        bool linear = n->cls == RL_CLS_HEAD || (n->cls == RL_CLS_GEMM && !inside) ||
+                      (n->cls == RL_CLS_ATTENTION && attention);
         struct rl_plan alone = *pl;
         if (ssm ? !inside : !linear)
             continue;
@@ -242,9 +245,9 @@ static double class_share(const struct rl_plan *pl, const struct rl_query *q, bo
         alone.nnodes = 1;
         alone.memo = NULL;
         rl_prefill(&alone, q, &one);
-        sum += one.gpu;
+        sum += one.gpu / one.slowed;
     }
-    return all.gpu > 0 ? sum / all.gpu : 0;
+    return all.gpu > 0 ? sum / all.gpu * all.slowed : 0;
 }
 
 static void times(const struct rl_run *row, const struct rl_plan *pl,
@@ -279,6 +282,19 @@ static double unheld(const struct rl_plan *pl, const struct rl_prediction *p)
     return plain ? p->memory.kv_cache + p->memory.state : 0;
 }
 
+/* The kernels of a prefill alone, whatever the host does. */
+static void kernel_time(const struct rl_plan *pl, const struct rl_query *q,
+                        struct rl_interval *out)
+{
+    struct rl_sum s;
+
+    rl_prefill(pl, q, &s);
+    s.wall = s.gpu;
+    s.gpu_weight = 1;
+    s.host_weight = 0;
+    rl_sum_interval(pl, &s, 0, out);
+}
+
 static int others(const struct rl_run *row, const struct rl_plan *pl,
                   const struct rl_query *q, const struct rl_prediction *p,
                   struct rl_interval *out, char why[160])
@@ -287,11 +303,13 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     double steps = row->prompt > 0 ? row->output - 1 : row->output;
 
     if (!strcmp(m, "gpu_time"))
-        scaled(out, &p->ttft_s, p->gpu_prefill_s / p->ttft_s.value);
+        kernel_time(pl, q, out);
     else if (!strcmp(m, "ssm_block_share"))
-        exact(out, class_share(pl, q, true), 0.15);
+        exact(out, class_share(pl, q, true, false), 0.15);
     else if (!strcmp(m, "gemm_share"))
-        exact(out, class_share(pl, q, false), 0.15);
+        exact(out,
+              class_share(pl, q, false, strstr(row->notes, "category=GEMM") != NULL),
+              0.15);
     else if (!strcmp(m, "peak_memory_allocated"))
         exact(out, p->memory.total - unheld(pl, p), pl->mem.spread_allocated);
     else if (!strcmp(m, "peak_memory_reserved"))

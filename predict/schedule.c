@@ -40,9 +40,33 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
     return kernels * rl_work_seconds(&w, &pl->machine, part);
 }
 
+/* time · log error of one node, its part that no other node shares */
+struct own {
+    double lo, hi;
+};
+
+static void add_error(const struct rl_choice *c, int group, double t, struct rl_sum *s,
+                      struct own *own)
+{
+    double alone = sqrt(fmax(0, 1 - c->share * c->share));
+
+    s->lo[group] += t * c->share * c->log_lo;
+    s->hi[group] += t * c->share * c->log_hi;
+    own->lo += t * alone * c->log_lo;
+    own->hi += t * alone * c->log_hi;
+}
+
+/* All passes of a node are summed: nodes are independent of each other. */
+static void close_node(const struct own *own, struct rl_sum *s)
+{
+    s->lo2 += own->lo * own->lo;
+    s->hi2 += own->hi * own->hi;
+}
+
 /* Adds one node, all its calls in one pass, `weight` passes. */
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
-                const struct rl_pass *pass, int ph, double weight, struct rl_sum *s)
+                const struct rl_pass *pass, int ph, double weight, struct rl_sum *s,
+                struct own *own)
 {
     double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0}, kernels = b->launches[ph];
     bool alt = b->alt && pass->cached >= b->alt_from;
@@ -70,10 +94,8 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     s->gpu += t;
     s->by_class[b->node->cls] += t;
     s->by_bound[bound] += t;
-    if (!pl->ideal) {
-        s->lo[b->group] += t * choice->log_lo;
-        s->hi[b->group] += t * choice->log_hi;
-    }
+    if (!pl->ideal)
+        add_error(choice, b->group, t, s, own);
     s->launches += calls * kernels;
     s->host += calls * b->host[ph] * pl->host_launch_s;
 }
@@ -85,11 +107,13 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
                      struct rl_sum *s)
 {
     double knot[3] = {from, to, to};
+    struct own own = {0, 0};
     int nknots = 2;
 
     if (to - from < 1e-9) {
         pass.cached = 0.5 * (from + to);
-        add(pl, b, &pass, ph, n, s);
+        add(pl, b, &pass, ph, n, s, &own);
+        close_node(&own, s);
         return;
     }
     double kink = b->alt && b->alt_from > from ? b->alt_from : b->window;
@@ -101,9 +125,10 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
         double mid = 0.5 * (knot[k] + knot[k + 1]), half = 0.5 * (knot[k + 1] - knot[k]);
         for (int i = 0; i < 4; i++) {
             pass.cached = mid + half * gl_x[i];
-            add(pl, b, &pass, ph, n * half / (to - from) * gl_w[i], s);
+            add(pl, b, &pass, ph, n * half / (to - from) * gl_w[i], s, &own);
         }
     }
+    close_node(&own, s);
 }
 
 /* What does not depend on the cache is the same in every pass of one size: the
@@ -148,6 +173,8 @@ static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight)
         s->lo[i] += weight * t->lo[i];
         s->hi[i] += weight * t->hi[i];
     }
+    s->lo2 += weight * weight * t->lo2;
+    s->hi2 += weight * weight * t->hi2;
 }
 
 /* Nodes of a phase that do not look at the cache, one pass. */
@@ -155,9 +182,13 @@ static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass,
                         unsigned want, int ph, struct rl_sum *s)
 {
     memset(s, 0, sizeof *s);
-    for (int i = 0; i < pl->nnodes; i++)
-        if ((pl->node[i].phase & want) && !pl->node[i].on_cache)
-            add(pl, &pl->node[i], pass, ph, 1, s);
+    for (int i = 0; i < pl->nnodes; i++) {
+        struct own own = {0, 0};
+        if (!(pl->node[i].phase & want) || pl->node[i].on_cache)
+            continue;
+        add(pl, &pl->node[i], pass, ph, 1, s, &own);
+        close_node(&own, s);
+    }
 }
 
 static void add_fixed(const struct rl_plan *pl, const struct rl_pass *pass, unsigned want,
@@ -204,20 +235,61 @@ static void split(const struct rl_plan *pl, struct rl_sum *s, int ph)
     s->wall += (ph ? n : 1) * (stages - 1) * pl->split.hop_s;
 }
 
+/* A governor lowers the clock of a GPU that waits for its host until it is busy for
+ * its target's share of the time, or the clock is at its lowest.  DRAM keeps its
+ * own clock. */
+static void slow_down(const struct rl_plan *pl, struct rl_sum *s)
+{
+    const struct rl_device *d = pl->device;
+    double busy = d->load_target * s->host, memory = s->by_bound[RL_B_MEMORY];
+
+    s->slowed = 1;
+    if (!(d->min_hz > 0 && s->gpu > 0 && busy > s->gpu))
+        return;
+    double slowest = memory + (s->gpu - memory) * fmax(1, d->boost_hz / d->min_hz);
+    double factor = s->slowed = fmin(busy, slowest) / s->gpu;
+    s->gpu *= factor;
+    s->lo2 *= factor * factor;
+    s->hi2 *= factor * factor;
+    for (int i = 0; i < RL_NCLASSES; i++)
+        s->by_class[i] *= factor;
+    for (int i = 0; i < RL_NBOUNDS; i++)
+        s->by_bound[i] *= factor;
+    for (int i = 0; i < RL_MAXGROUPS; i++) {
+        s->lo[i] *= factor;
+        s->hi[i] *= factor;
+    }
+}
+
+/* How an error of the kernels' or of the host's time shows in the wall time: the
+ * shorter of the two, of weight `minor`, is hidden behind the longer. */
+static void weigh(struct rl_sum *s, bool kernels, double minor, double step_s)
+{
+    double total = s->wall + step_s, joined = total > 0 ? s->wall / total : 1;
+
+    s->gpu_weight = joined * (kernels ? 1 - minor : minor);
+    s->host_weight = 1 - s->gpu_weight;
+}
+
 /* Host time of `passes` passes, and the two joined. */
 static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
 {
     bool graph = ph ? pl->graph_decode : pl->graph_prefill;
+    double e = pl->overlap, step = s->passes * pl->step_host_s[ph];
+
     s->launches += s->passes * pl->step_launches[ph];
     s->host += s->passes * pl->step_launches[ph] * pl->host_launch_s;
     if (graph)
         s->host = 0;
-    double e = pl->overlap;
-    double hi = s->gpu > s->host ? s->gpu : s->host;
-    double ratio = hi > 0 ? (s->gpu + s->host - hi) / hi : 0;
-    /* below a third the shorter one adds less than 0.1 % for e = 6 */
-    s->wall = ratio > 0.05 ? hi * pow(1 + pow(ratio, e), 1 / e) : hi;
-    s->wall += s->passes * pl->step_host_s[ph];
+    slow_down(pl, s);
+    double device = s->gpu + (graph ? 0 : s->launches * pl->front_s);
+    double longer = fmax(device, s->host), shorter = fmin(device, s->host);
+    double ratio = longer > 0 ? shorter / longer : 0;
+    /* below a twentieth the shorter one adds nothing that shows for e = 6 */
+    double minor = ratio > 0.05 ? pow(ratio, e) : 0;
+    s->wall = minor > 0 ? longer * pow(1 + minor, 1 / e) : longer;
+    weigh(s, device >= s->host, minor / (1 + minor), step);
+    s->wall += step;
     split(pl, s, ph);
     s->by_class[RL_CLS_LAUNCH] += fmax(0, s->wall - s->gpu);
 }
@@ -319,18 +391,19 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,
                      struct rl_interval *out)
 {
-    double lo = 0, hi = 0;
+    double lo2 = s->lo2, hi2 = s->hi2;
     double own = 1.645 * pl->spread[ph]; /* 90 % of a normal */
-    double inv = s->gpu > 0 ? 1 / s->gpu : 0;
-    double kernel_share = s->wall > 0 ? fmin(1, s->gpu / s->wall) : 1;
+    double kernels = s->gpu > 0 ? s->gpu_weight / s->gpu : 0;
+    double host_lo = s->host_weight * pl->host_log_lo;
+    double host_hi = s->host_weight * pl->host_log_hi;
 
     for (int g = 0; g < RL_MAXGROUPS; g++) {
-        lo += s->lo[g] * inv * s->lo[g] * inv;
-        hi += s->hi[g] * inv * s->hi[g] * inv;
+        lo2 += s->lo[g] * s->lo[g];
+        hi2 += s->hi[g] * s->hi[g];
     }
-    lo *= kernel_share * kernel_share;
-    hi *= kernel_share * kernel_share;
+    lo2 = kernels * kernels * lo2 + host_lo * host_lo + own * own;
+    hi2 = kernels * kernels * hi2 + host_hi * host_hi + own * own;
     out->value = s->wall;
-    out->lo = s->wall * exp(-sqrt(lo + own * own));
-    out->hi = s->wall * exp(sqrt(hi + own * own));
+    out->lo = s->wall * exp(-sqrt(lo2));
+    out->hi = s->wall * exp(sqrt(hi2));
 }

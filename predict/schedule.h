@@ -13,7 +13,11 @@ struct rl_sum {
     double by_bound[RL_NBOUNDS];
     double launches;
     double host;                               /* host time of all launches */
-    double lo[RL_MAXGROUPS], hi[RL_MAXGROUPS]; /* Σ time · log error */
+    /* Σ time · log error that calls of a group have in common, and Σ over nodes of
+       (time · log error of the node alone)² */
+    double lo[RL_MAXGROUPS], hi[RL_MAXGROUPS], lo2, hi2;
+    double gpu_weight, host_weight;            /* d log wall / d log of either */
+    double slowed; /* factor on `gpu` of a clock lowered while it waits; 1: none */
     double passes;                             /* forward passes summed */
     double wall;                               /* host and device joined */
 };
@@ -26,7 +30,9 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
 void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
                struct rl_sum *s);
 
-/* 90 % interval of a sum: groups are independent, within one errors add. */
+/* 90 % interval of a sum.  What is wrong with every call of an operator (its
+ * device was never measured) adds up; what is wrong with one shape is independent
+ * of the others; host, kernels and what neither knows are independent too. */
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int phase_index,
                      struct rl_interval *out);
 

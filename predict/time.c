@@ -51,8 +51,7 @@ static void init_units(struct rl_machine *m, const struct rl_device *d)
     }
 }
 
-void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
-                     const struct rl_runtime *r, int tp)
+void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
 {
     memset(m, 0, sizeof *m);
     m->sm = d->sm_count > 0 ? d->sm_count : 1;
@@ -66,9 +65,8 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
     m->l2_bytes = d->l2_bytes;
     m->l2_bw = value_or(&d->l2, PRIOR_L2_PER_SM * m->sm * m->clock_hz);
     m->sfu = value_or(&d->sfu, PRIOR_SFU_PER_SM * m->sm * m->clock_hz);
-    m->gap_s = value_or(&d->launch_graph_s, d->is_cpu ? 1e-6 : 1.3e-6);
-    if (r && !strcmp(rl_runtime_str(r, "graph", "all"), "none"))
-        m->gap_s = value_or(&d->launch_stream_s, 2 * m->gap_s);
+    m->gap_s = d->is_cpu ? value_or(&d->launch_stream_s, 1e-6)
+                         : value_or(&d->launch_graph_s, 1.3e-6);
     m->link = value_or(&d->link, value_or(&d->pcie_bw, 2.5e10));
     m->link_latency_s = 5e-6; /* one NCCL hop and its launch, PCIe or NVLink */
     m->gpus = tp > 1 ? tp : 1;

@@ -7,9 +7,8 @@
 #include "op.h"
 #include "runtime.h"
 
-/* Flattens a device for kernel formulas; r may be NULL (graph launches). */
-void rl_machine_init(struct rl_machine *m, const struct rl_device *d,
-                     const struct rl_runtime *r, int tp);
+/* Flattens a device for kernel formulas. */
+void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp);
 
 /* The coefficients to use for an operator, and how far they were fetched. */
 enum rl_trust {
@@ -25,6 +24,8 @@ struct rl_choice {
     enum rl_trust trust;
     double coef[RL_MAXCOEFS];
     double log_lo, log_hi; /* 5 % and 95 % of the log error expected */
+    double share;          /* of it that every call on a device has in common, the
+                              rest being each shape's own: 0 to 1 */
 };
 /* The dtype pair that an operator's entries are kept under: its `dtype`, and
  * its `kv_dtype` or `state_dtype` (RL_DT_NONE when it has no such parameter). */

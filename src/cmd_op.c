@@ -75,7 +75,7 @@ void rl_op_setup(struct rl_op_setup *s, const struct rl_kernel_db *db,
     ask.impl = impl && *impl && s->impl_known ? impl : usual_impl(runtime, op);
     rl_op_dtypes(op, p, &ask.dtype, &ask.kv_dtype);
     rl_choose_by(&ask, &s->choice);
-    rl_machine_init(&s->machine, device, runtime, 1);
+    rl_machine_init(&s->machine, device, 1);
 }
 
 void rl_op_ask(struct rl_op_setup *s, const double *p, struct rl_op_answer *a)

@@ -34,6 +34,8 @@ struct rl_device {
     double boost_hz;  /* vector clock of the sheet */
     double tensor_hz; /* clock that the tensor figures assume */
     double max_hz;    /* highest clock the part reaches */
+    double min_hz;    /* where a governor takes a part that waits; 0: none does */
+    double load_target; /* share of the time busy that it aims at */
     double mem_bytes; /* what a program can allocate */
     double ecc_share; /* of memory and its traffic that inline ECC takes; 0: none */
     double l2_bytes, smem_bytes_per_sm;

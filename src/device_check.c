@@ -307,6 +307,8 @@ static int check_clocks(const struct check *c)
         in_range(c, RL_KEY_BOOST_CLOCK, 1e8, 8e9, "0.1 to 8 GHz") ||
         in_range(c, RL_KEY_TENSOR_CLOCK, 1e8, 8e9, "0.1 to 8 GHz") ||
         in_range(c, RL_KEY_MAX_CLOCK, 1e8, 8e9, "0.1 to 8 GHz") ||
+        in_range(c, RL_KEY_MIN_CLOCK, 5e7, 8e9, "0.05 to 8 GHz") ||
+        in_range(c, RL_KEY_LOAD_TARGET, 0.1, 1, "0.1 to 1") ||
         in_range(c, RL_KEY_UNIFIED_MEMORY, 0, 1, "0 or 1"))
         return -1;
     if (!near(sms, round(sms), 1e-9))

@@ -148,6 +148,8 @@ static void fill_facts(struct rl_device *d)
     d->sm_count = number(d, RL_KEY_SM_COUNT, 0);
     d->boost_hz = number(d, RL_KEY_BOOST_CLOCK, 0);
     d->tensor_hz = number(d, RL_KEY_TENSOR_CLOCK, d->boost_hz);
+    d->min_hz = number(d, RL_KEY_MIN_CLOCK, 0);
+    d->load_target = number(d, RL_KEY_LOAD_TARGET, 0);
     d->max_hz = number(d, RL_KEY_MAX_CLOCK, fmax(d->boost_hz, d->tensor_hz));
     d->l2_bytes = number(d, RL_KEY_L2_SIZE, 1048576.0);
     d->llc_bytes = number(d, RL_KEY_LLC_SIZE, 0);

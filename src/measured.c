@@ -140,7 +140,7 @@ static int load_devices(struct rl_measured *m, const char *data, const char *use
         const char *id = m->samples.at[m->group[i].first].device;
         m->device[i] = device_of(m, data, user, id, err);
         if (m->device[i])
-            rl_machine_init(&m->machine[i], m->device[i], NULL, 1);
+            rl_machine_init(&m->machine[i], m->device[i], 1);
     }
     return err->code == RL_OK ? 0 : -1;
 }

@@ -251,7 +251,7 @@ static double error_of(const struct rl_kernel_db *db, int i, int *inside)
     cr_assert(d && op, "%s", err.text);
     cr_assert(rl_op_parse(op, measured[i].params, p, &err) == 0, "%s", err.text);
     rl_op_dtypes(op, p, &dt, &kv);
-    rl_machine_init(&m, d, NULL, 1);
+    rl_machine_init(&m, d, 1);
     struct rl_ask ask = {db, d, measured[i].runtime, measured[i].impl, op, dt, kv, false};
     rl_choose_by(&ask, &ch);
     cr_expect(ch.trust == RL_TRUST_ENTRY, "no entry: %s %s %s", measured[i].device,
