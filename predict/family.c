@@ -5,6 +5,7 @@
 #include "err.h"
 #include "path.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,33 @@ const struct rl_family *rl_family_find(const char *model_type)
         for (int j = 0; rl_families[i]->model_types[j]; j++)
             if (strcmp(rl_families[i]->model_types[j], model_type) == 0)
                 return rl_families[i];
+    return NULL;
+}
+
+/* Is a class called "Qwen3MoeForCausalLM" of model_type "qwen3_moe"? */
+static bool class_of(const char *architecture, const char *model_type)
+{
+    static const char *const ends[] = {"For", "LMHead", "Model"};
+    const char *a = architecture, *t = model_type;
+
+    for (; *t; t++) {
+        if (*t == '_' || *t == '-')
+            continue;
+        if (tolower((unsigned char)*a++) != tolower((unsigned char)*t))
+            return false;
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strncmp(a, ends[i], strlen(ends[i])) == 0)
+            return true;
+    return false;
+}
+
+const char *rl_family_type_of(const char *architecture)
+{
+    for (int i = 0; architecture && rl_families[i]; i++)
+        for (int j = 0; rl_families[i]->model_types[j]; j++)
+            if (class_of(architecture, rl_families[i]->model_types[j]))
+                return rl_families[i]->model_types[j];
     return NULL;
 }
 

@@ -14,6 +14,8 @@ struct rl_family {
 
 extern const struct rl_family *const rl_families[]; /* ends with NULL */
 const struct rl_family *rl_family_find(const char *model_type);
+/* The model_type whose class has that name ("Qwen3MoeForCausalLM"); NULL: none. */
+const char *rl_family_type_of(const char *architecture);
 
 /* Finds the family by model_type (an unknown one is an error that lists what
  * is known), builds and checks the graph. */

@@ -1,10 +1,10 @@
-/* Gemma, Gemma 2, Gemma 3 and OLMo 2, 3: dense decoders whose norms stand
+/* Gemma, Gemma 2, Gemma 3, OLMo 2, 3 and EXAONE 4: dense decoders whose norms stand
  * elsewhere than Llama's, with windows on most layers.  Read in transformers
- * models/{gemma,gemma2,gemma3,olmo2,olmo3}.
+ * models/{gemma,gemma2,gemma3,olmo2,olmo3,exaone4}.
  *
  * Gemma 2 and 3: norms before and after each of attention and MLP; windows
  * alternate (2) or leave every sixth layer global (3).  OLMo 2: norms after
- * only, and over all of q and k.
+ * only, and over all of q and k (EXAONE 4: over each head).
  */
 #include "build.h"
 #include "vision.h"
@@ -28,10 +28,11 @@ static const struct kin kin[] = {
     {"gemma3", 4, RL_QK_HEAD, 6, 4096, 262208, 8, 4, 256, true},
     {"olmo2", 2, RL_QK_FULL, 0, 0, 0, 0, 0, 0, false},
     {"olmo3", 2, RL_QK_FULL, 4, 4096, 0, 0, 0, 0, false},
+    {"exaone4", 2, RL_QK_HEAD, 0, 4096, 102400, 32, 32, 0, false},
 };
 
 static const char *const types[] = {"gemma", "gemma2", "gemma3_text", "gemma3",
-                                    "olmo2", "olmo3",  NULL};
+                                    "olmo2", "olmo3",  "exaone4",     NULL};
 
 static const struct kin *kin_of(const struct rl_cfg *c)
 {
@@ -48,11 +49,11 @@ static double or_needed(struct rl_build *b, const char *key, double fallback)
 
 static double windowed_layers(struct rl_build *b, const struct kin *k, double layers)
 {
-    double n = rl_b_count_str(b, "layer_types", "sliding_attention", layers);
-    double every = rl_b_num_or(b, "sliding_window_pattern", k->pattern);
+    double n = rl_b_count_str(b, "layer_types", "sliding_attention", layers), every;
 
-    if (n >= 0)
+    if (n >= 0) /* EXAONE's pattern beside it is a word, "LLLG" */
         return n;
+    every = rl_b_num_or(b, "sliding_window_pattern", k->pattern);
     return every > 0 ? layers - floor(layers / every) : 0;
 }
 
@@ -109,6 +110,6 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 
 const struct rl_family rl_family_gemma = {
     .model_types = types,
-    .ref = "transformers models/gemma, gemma2, gemma3, olmo2, olmo3",
+    .ref = "transformers models/gemma, gemma2, gemma3, olmo2, olmo3, exaone4",
     .build = build,
 };

@@ -51,6 +51,8 @@ static const struct kin kin[] = {
      .four_norms = true,
      .rotary = 0.5},
     {.type = "granitemoe", .moe = MIXTRAL},
+    {.type = "hunyuan_v1_dense", .qk_norm = RL_QK_HEAD, .head_dim = 128},
+    {.type = "minimax_m2", .qk_norm = RL_QK_FULL, .head_dim = 128, .moe = MIXTRAL},
     {.type = "minicpm", .tied = true},
     {.type = "qwen2", .qkv_bias = true},
     {.type = "Dream", .qkv_bias = true, .diffusion = true},
@@ -86,6 +88,8 @@ static const char *const types[] = {"llama",
                                     "glm",
                                     "glm4",
                                     "granitemoe",
+                                    "hunyuan_v1_dense",
+                                    "minimax_m2",
                                     "qwen2",
                                     "Dream",
                                     "qwen2_vl",
@@ -151,6 +155,8 @@ static void read_attention(struct rl_build *b, const struct kin *k, struct rl_at
         rl_b_num_or(b, "head_dim", k->head_dim > 0 ? k->head_dim : b->hidden / a->heads);
     a->rope_dim = a->head_dim *
                   rl_b_real_or(b, "partial_rotary_factor", k->rotary > 0 ? k->rotary : 1);
+    if (rl_b_has(b, "rotary_dim")) /* MiniMax-M2 */
+        a->rope_dim = rl_b_num(b, "rotary_dim");
     a->qk_norm = k->qk_norm;
     a->qkv_bias = k->qkv_bias || bias;
     a->o_bias = bias && !k->qkv_bias && !k->no_o_bias;
@@ -210,6 +216,7 @@ static void feed_forward(struct rl_build *b, const struct kin *k, double layers)
         sparse = layers;
         m.experts = rl_b_num2(b, "num_local_experts", "num_experts");
         m.inter = inter;
+        m.router_bias = rl_b_bool_or(b, "use_routing_bias", false) ? m.experts : 0;
     } else if (k->moe == QWEN_MOE) {
         sparse = sparse_layers(b, layers);
         m.experts = rl_b_num(b, "num_experts");
@@ -270,6 +277,6 @@ const struct rl_family rl_family_llama = {
     .model_types = types,
     .ref =
         "transformers models/llama, mistral, mixtral, phi3, smollm3, qwen2(_moe, _vl), "
-        "qwen3(_moe), olmoe, granite, helium",
+        "qwen3(_moe), olmoe, granite, helium, hunyuan_v1_dense, minimax_m2",
     .build = build,
 };

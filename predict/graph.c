@@ -25,6 +25,13 @@ const char *rl_block_name(enum rl_block_kind k)
     return (unsigned)k < RL_NBLOCKS ? name[k] : "?";
 }
 
+const char *const rl_glue_names[] = {
+    "act",        "act_mul",     "attn_gate",  "concat",     "conv_gate", "embedding",
+    "gate_mul",   "head",        "kv_append",  "multiplier", "norm",      "norm_gated",
+    "norm_qk",    "positions",   "residual",   "rope",       "router",    "sampling",
+    "shared_add", "shared_gate", "token_shift"};
+const int rl_nglue_names = sizeof rl_glue_names / sizeof *rl_glue_names;
+
 void rl_graph_init(struct rl_graph *g)
 {
     memset(g, 0, sizeof *g);

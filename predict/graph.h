@@ -64,7 +64,8 @@ struct rl_node {
     enum rl_wclass wclass;
     double weights;   /* parameters one call streams (its own matrix) */
     unsigned split;   /* bit set of arguments divided by tp */
-    const char *glue; /* key of the runtime's launch table; NULL: op name */
+    const char *glue; /* of rl_glue_names: key of the runtime's launch table;
+                         NULL: op name */
     bool join;        /* reads the input of the node before: stacks that merge such
                          projections (q, k, v; gate, up) run one GEMM of the
                          summed n, see rl_graph_merge */
@@ -155,6 +156,10 @@ struct rl_graph {
                                   runtime's choice */
     enum rl_dtype stored_dtype;        /* `dtype` / `torch_dtype` of the config */
 };
+
+/* Small steps that runtime files give launches and traffic for, by these names. */
+extern const char *const rl_glue_names[];
+extern const int rl_nglue_names;
 
 void rl_graph_init(struct rl_graph *g);
 void rl_graph_clear(struct rl_graph *g);

@@ -78,6 +78,7 @@ librl_la_SOURCES += \
 	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
+	predict/plan_keys.c \
 	predict/plan_weights.c \
 	predict/predict.c \
 	predict/runs.c \

@@ -176,21 +176,30 @@ static struct peak pass_peak(const struct rl_plan *pl, const struct pass_size *z
     return (struct peak){head, logits, sum + head + logits};
 }
 
-/* activations and logits at the larger of prefill and a decode step */
-static struct peak query_peak(const struct rl_plan *pl, const struct rl_query *q,
-                              double len)
+static struct peak larger(struct peak a, struct peak b)
 {
-    double cached = q->context_depth + len, n = q->batch * len;
+    return a.activations + a.logits >= b.activations + b.logits ? a : b;
+}
 
+/* Of an encoder-decoder the encoder runs over the context and has no logits; the
+ * decoder's first pass is over its start tokens. */
+static struct peak prefill_peak(const struct rl_plan *pl, const struct rl_query *q)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    bool all = rl_all_logits(pl, q);
+    double n = q->batch * q->ctx, start = q->batch * g->decoder_start;
+
+    if (g->encoder_decoder) {
+        struct pass_size enc = {n, q->ctx, q->ctx, 0};
+        struct pass_size dec = {start, g->decoder_start, g->decoder_start,
+                                all ? start : q->batch};
+        return larger(pass_peak(pl, &enc), pass_peak(pl, &dec));
+    }
     if (pl->chunk > 0 && n > pl->chunk)
         n = pl->chunk;
-    struct pass_size prefill = {n, fmin(n, len), cached,
-                                rl_all_logits(pl, q) ? n : q->batch};
-    struct pass_size step = {q->batch, 1, cached, q->batch};
-    struct peak p = pass_peak(pl, &prefill), d = pass_peak(pl, &step);
-    bool later = pl->model->graph.has_decode &&
-                 d.activations + d.logits > p.activations + p.logits;
-    return later ? d : p;
+    struct pass_size z = {n, fmin(n, q->ctx), q->context_depth + q->ctx,
+                          all ? n : q->batch};
+    return pass_peak(pl, &z);
 }
 
 /* What the allocator holds.  PyTorch's keeps freed blocks, and the logits need
@@ -215,12 +224,23 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     double steps = q->output_tokens > 1 ? q->output_tokens - 1 : 0;
     double enc = g->encoder_decoder ? q->ctx : 0;
     double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
-    struct peak p = query_peak(pl, q, g->encoder_decoder ? q->ctx : prompt);
+    double held = q->context_depth + prompt;
+    struct peak p = prefill_peak(pl, q);
 
     m->weights = rl_weight_bytes(pl);
-    m->kv_cache = g->has_decode
-                      ? q->batch * rl_kv_bytes(pl, q->context_depth + prompt + steps, enc)
-                      : 0;
+    m->kv_cache = 0;
+    if (g->has_decode) { /* of prefill and the last step the one that takes more */
+        struct pass_size step = {q->batch, 1, held + steps, q->batch};
+        struct peak d = pass_peak(pl, &step);
+        double kv = q->batch * rl_kv_bytes(pl, held, enc);
+        double last = q->batch * rl_kv_bytes(pl, held + steps, enc);
+
+        if (last + d.activations + d.logits > kv + p.activations + p.logits)
+            p = (struct peak){d.activations, d.logits, p.moments};
+        else
+            last = kv;
+        m->kv_cache = last;
+    }
     m->state = q->batch * rl_state_bytes(pl);
     m->activations = p.activations;
     m->logits = p.logits;

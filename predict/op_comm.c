@@ -18,7 +18,7 @@ static void ring(const double *p, struct rl_work *w, double passes, bool reduces
     w->unit = RL_FP32;
     w->link_bytes = passes * share;
     w->vector_flop = reduces ? share / 2.0 : 0.0;
-    w->act_bytes = 2.0 * p[RL_COMM_BYTES];
+    w->act_bytes = n > 1 ? 2.0 * p[RL_COMM_BYTES] : 0.0; /* alone: nothing to do */
     w->l2_bytes = w->act_bytes;
     w->serial = passes * (n - 1.0);
     w->launches = 1.0;

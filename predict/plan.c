@@ -508,7 +508,8 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
 {
     const struct rl_graph *g = &pl->model->graph;
 
-    if (check_match(pl, err) || bind_dtypes(pl, err))
+    if (rl_runtime_check(pl->runtime, err) || check_match(pl, err) ||
+        bind_dtypes(pl, err))
         return -1;
     rl_machine_init(&pl->machine, pl->device, pl->setup.tp);
     use_threads(&pl->machine, pl->device, pl->setup.threads);

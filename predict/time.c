@@ -15,11 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sustained fraction of a sheet's tensor and DRAM peak where the device file
- * knows nothing better: medians of published measurements. */
-static const double PRIOR_RATE = 0.78, PRIOR_DRAM = 0.86;
-/* L2 bytes per clock per SM, and exp per clock per SM, of NVIDIA parts. */
-static const double PRIOR_L2_PER_SM = 48, PRIOR_SFU_PER_SM = 16;
 /* Share of L2 that a producer's output survives in until it is read. */
 static const double L2_SHARE = 0.5;
 /* What one block streams: the loads it keeps in flight over their latency, which
@@ -45,9 +40,8 @@ static void init_units(struct rl_machine *m, const struct rl_device *d)
 {
     for (int u = 0; u < RL_NUNITS; u++) {
         enum rl_unit real = rl_device_unit(d, (enum rl_unit)u);
-        /* A device without any figure still divides by something. */
-        m->peak[u] = value_or(&d->peak[real], 2 * 128 * m->sm * m->clock_hz);
-        m->rate[u] = value_or(&d->rate[real], PRIOR_RATE * m->peak[u]);
+        m->peak[u] = d->peak[real].v;
+        m->rate[u] = d->rate[real].v;
     }
 }
 
@@ -59,15 +53,15 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
     m->is_cpu = d->is_cpu;
     m->cc = capability(d);
     init_units(m, d);
-    m->dram_peak = value_or(&d->dram_peak, value_or(&d->dram, 1e10));
+    m->dram_peak = d->dram_peak.v;
     m->dram_net = m->dram_peak * (1 - d->ecc_share);
-    m->dram = value_or(&d->dram, PRIOR_DRAM * m->dram_peak);
+    m->dram = d->dram.v;
     m->l2_bytes = d->l2_bytes;
-    m->l2_bw = value_or(&d->l2, PRIOR_L2_PER_SM * m->sm * m->clock_hz);
-    m->sfu = value_or(&d->sfu, PRIOR_SFU_PER_SM * m->sm * m->clock_hz);
+    m->l2_bw = d->l2.v;
+    m->sfu = d->sfu.v;
     m->gap_s = d->is_cpu ? value_or(&d->launch_stream_s, 1e-6)
                          : value_or(&d->launch_graph_s, 1.3e-6);
-    m->link = value_or(&d->link, value_or(&d->pcie_bw, 2.5e10));
+    m->link = d->link.v;
     m->link_latency_s = 5e-6; /* one NCCL hop and its launch, PCIe or NVLink */
     m->gpus = tp > 1 ? tp : 1;
     m->warm = 1;

@@ -219,10 +219,11 @@ static void json_pair(struct pair *p, double lo, double hi, json_t *all)
     json_t *list = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(
-            list, json_pack("{s:o,s:o,s:o,s:s}", "ctx", rl_json_num(rint(c[i].ctx)), "lo",
-                            rl_json_num(rint(c[i].lo)), "hi", rl_json_num(rint(c[i].hi)),
-                            "ahead_after", c[i].b_ahead_after ? b : a));
+        json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:s}", "ctx",
+                                              rl_json_count(rint(c[i].ctx)), "lo",
+                                              rl_json_count(rint(c[i].lo)), "hi",
+                                              rl_json_count(rint(c[i].hi)), "ahead_after",
+                                              c[i].b_ahead_after ? b : a));
     json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "metric",
                                          metric_name[p->metric], "a", a, "b", b,
                                          "ratio_lo", rl_json_num(r0), "ratio_hi",

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "device_rows.h"
 #include "path.h"
+#include "runtime.h"
 #include "show.h"
 #include "units.h"
 
@@ -282,6 +283,26 @@ static int check_file(const char *data, const char *path)
     return rl_device_check(data, path, &err) ? report(&err) : 0;
 }
 
+static int check_runtimes(const char *data)
+{
+    struct rl_error err = {0};
+    char **ids;
+    int n, bad = 0;
+
+    if (rl_runtime_list(data, &ids, &n, &err))
+        return report(&err);
+    for (int i = 0; i < n; i++) {
+        struct rl_error one = {0};
+        struct rl_runtime *r = rl_runtime_load(data, ids[i], NULL, &one);
+
+        if (!r || rl_runtime_check(r, &one))
+            bad += report(&one);
+        rl_runtime_free(r);
+    }
+    rl_free_names(ids, n);
+    return bad;
+}
+
 static int check_all(const char *data)
 {
     char *dir = rl_path_join(data, "hwdb", "devices", (char *)NULL);
@@ -302,6 +323,7 @@ static int check_all(const char *data)
     }
     if (rl_hwdb_check(data, &err))
         bad += report(&err);
+    bad += check_runtimes(data);
     if (!bad)
         printf("%d devices are in order\n", n);
     rl_free_names(ids, n);

@@ -133,17 +133,17 @@ static void print_json(const struct call *c)
                           c->s.op->name, "params", c->params, "hw", c->s.device->id,
                           "runtime", c->runtime, "latency_us", "value",
                           rl_json_num(a->us), "lo", rl_json_num(a->lo_us), "hi",
-                          rl_json_num(a->hi_us), "flop", rl_json_num(main_flop(&c->w)),
-                          "bytes", rl_json_num(rl_work_bytes(&c->w)), "bound",
+                          rl_json_num(a->hi_us), "flop", rl_json_count(main_flop(&c->w)),
+                          "bytes", rl_json_count(rl_work_bytes(&c->w)), "bound",
                           rl_bound_name(a->bound), "ref", c->s.op->ref);
-    json_t *more =
-        json_pack("{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "speed_of_light_us",
-                  rl_json_num(a->sol_us), "unit", rl_unit_name(c->unit), "vector_flop",
-                  rl_json_num(c->w.vector_flop), "special_functions",
-                  rl_json_num(c->w.sfu), "weight_bytes", rl_json_num(c->w.weight_bytes),
-                  "activation_bytes", rl_json_num(c->w.act_bytes), "cache_bytes",
-                  rl_json_num(c->w.cache_bytes), "l2_bytes", rl_json_num(c->w.l2_bytes),
-                  "link_bytes", rl_json_num(c->w.link_bytes), "source", c->source);
+    json_t *more = json_pack(
+        "{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "speed_of_light_us",
+        rl_json_num(a->sol_us), "unit", rl_unit_name(c->unit), "vector_flop",
+        rl_json_count(c->w.vector_flop), "special_functions", rl_json_count(c->w.sfu),
+        "weight_bytes", rl_json_count(c->w.weight_bytes), "activation_bytes",
+        rl_json_count(c->w.act_bytes), "cache_bytes", rl_json_count(c->w.cache_bytes),
+        "l2_bytes", rl_json_count(c->w.l2_bytes), "link_bytes",
+        rl_json_count(c->w.link_bytes), "source", c->source);
 
     json_object_update(o, more);
     json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
@@ -241,8 +241,9 @@ static int one_call(const struct rl_args *a, struct call *c, struct rl_error *er
     struct rl_device *d = rl_command_device(a->data, rl_arg(me, a, "hw"), err);
     bool library = name && !strncmp(name, "nccl", 4);
     struct rl_runtime *r = d && !library ? rl_runtime_load(a->data, name, d, err) : NULL;
-    struct rl_kernel_db *db =
-        r || (d && library) ? rl_kernel_db_load(a->data, err) : NULL;
+    struct rl_kernel_db *db = (r && !rl_runtime_check(r, err)) || (d && library)
+                                  ? rl_kernel_db_load(a->data, err)
+                                  : NULL;
 
     if (db) {
         c->runtime = r ? r->name : name;

@@ -108,11 +108,18 @@ int rl_model_list(const char *data, char ***ids, int *n, struct rl_error *err)
 
 /* building */
 
-/* The family knows "qwen3_5"; the text part calls itself "qwen3_5_text". */
+/* The family knows "qwen3_5"; the text part calls itself "qwen3_5_text".  A file
+ * without model_type has the name of its class. */
 static void settle_type(struct rl_cfg *c)
 {
-    if (!rl_family_find(c->model_type) && c->text_type && rl_family_find(c->text_type))
-        c->model_type = c->text_type;
+    const char *type = c->text_type;
+
+    if (rl_family_find(c->model_type))
+        return;
+    if (!json_object_get(c->root, "model_type"))
+        type = rl_family_type_of(c->model_type);
+    if (rl_family_find(type))
+        c->model_type = type;
 }
 
 static int build(struct rl_model *m, json_t *top, struct rl_error *err)

@@ -121,6 +121,9 @@ int rl_cfg_init(struct rl_cfg *c, const char *source, json_t *top, struct rl_err
     c->text_type = text ? string_of(text, "model_type") : NULL;
     if (!c->model_type)
         c->model_type = c->text_type;
+    if (!c->model_type)
+        c->model_type = json_string_value(
+            json_array_get(json_object_get(c->root, "architectures"), 0));
     if (!c->model_type) {
         rl_cfg_bad(c, err, "model_type", "the name of a model family");
         goto bad;

@@ -9,8 +9,9 @@
 
 struct rl_cfg {
     const char *source;     /* path, for messages */
-    const char *model_type; /* of the file; model.c turns to text_type when no
-                               family knows it */
+    const char *model_type; /* of the file, or the first of its `architectures` where
+                               it has none; model.c turns to text_type when no family
+                               knows it */
     const char *text_type;  /* model_type of the nested text config, or NULL */
     json_t *root;           /* the merged object families read */
     json_t *top;            /* the file as it is (vision_config, …) */

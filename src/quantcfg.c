@@ -264,6 +264,7 @@ static const struct {
     {"gptq", method_gptq, false},
     {"awq", method_awq, false},
     {"auto-round", method_gptq, false},
+    {"intel/auto-round", method_gptq, false},
     {"compressed-tensors", method_compressed, false},
     {"modelopt", method_modelopt, false},
     {"modelopt_fp4", method_modelopt, false},
@@ -297,7 +298,8 @@ static const char *where(const struct rl_cfg *c)
     static const char *const names[] = {"quantization_config", "compression_config"};
 
     for (size_t i = 0; i < 2; i++)
-        if (rl_cfg_has(c, names[i]))
+        if (rl_cfg_has(c, names[i]) &&
+            json_object_size(json_object_get(c->root, names[i])) > 0)
             return names[i];
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* Reads hwdb/runtimes/<id>.csv.  What a key means is decided where it is used;
- * here only the shape is checked: known key, one row a key, a source each. */
+/* Reads hwdb/runtimes/<id>.csv.  Here only the shape is checked: one row a key, a
+ * source each.  Which keys there are is predict/plan_keys.c's affair. */
 #include "runtime.h"
 #include "err.h"
 #include "path.h"
@@ -9,32 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys, or their first part: "launches." stands for launches.<glue>[.<phase>]. */
-static const char *const known[] = {
-    "alloc.",        "bytes.",    "chunk",    "coef.",   "conv_columns", "cpu",
-    "default_dtype", "energy.",   "fused.",   "graph",   "host.",        "impl.",
-    "kv.",           "launches.", "logits",   "logits.", "mask.",        "mem.",
-    "model",         "name",      "overlap",  "page.",   "spread.",      "state_dtype",
-    "step.",         "vendor",    "weights.", "cc_min",  "act.",         "speed.",
-    "split.",        "attn.",     "dequant.", "repack",  "repack.",  "fallback.",    NULL,
-};
-
-static bool key_known(const char *key)
-{
-    for (int i = 0; known[i]; i++) {
-        size_t n = strlen(known[i]);
-        if (known[i][n - 1] == '.' ? !strncmp(key, known[i], n) : !strcmp(key, known[i]))
-            return true;
-    }
-    return false;
-}
-
 static int add_row(struct rl_runtime *r, const struct rl_table *t, int i, const int *col,
                    struct rl_error *err)
 {
     const char *key = rl_table_get(t, i, col[0]);
-    if (!key_known(key))
-        return rl_fail(err, RL_ENAME, t->source, t->line[i], "unknown key '%s'", key);
     if (!*rl_table_get(t, i, col[3]))
         return rl_fail(err, RL_EVALUE, t->source, t->line[i], "'%s' has no source", key);
     for (int k = 0; k < r->nrows; k++)
@@ -45,6 +23,7 @@ static int add_row(struct rl_runtime *r, const struct rl_table *t, int i, const 
     r->key[n] = rl_strdup(key, err);
     r->value[n] = rl_strdup(rl_table_get(t, i, col[1]), err);
     r->source[n] = rl_strdup(rl_table_get(t, i, col[3]), err);
+    r->line[n] = t->line[i];
     r->nrows++;
     return r->key[n] && r->value[n] && r->source[n] ? 0 : -1;
 }
@@ -61,7 +40,8 @@ static int read_rows(struct rl_runtime *r, const struct rl_table *t, struct rl_e
     r->key = rl_alloc(n, sizeof *r->key, err);
     r->value = rl_alloc(n, sizeof *r->value, err);
     r->source = rl_alloc(n, sizeof *r->source, err);
-    if (!r->key || !r->value || !r->source)
+    r->line = rl_alloc(n, sizeof *r->line, err);
+    if (!r->key || !r->value || !r->source || !r->line)
         return -1;
     for (int i = 0; i < t->nrows; i++)
         if (add_row(r, t, i, col, err))
@@ -166,6 +146,7 @@ void rl_runtime_free(struct rl_runtime *r)
     free(r->key);
     free(r->value);
     free(r->source);
+    free(r->line);
     free(r->id);
     free(r->name);
     free(r->file);
@@ -207,10 +188,14 @@ int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
     cap = n;
     void *s = rl_grow(r->source, &cap, n + 1, sizeof *r->source, err);
     r->source = s ? s : r->source;
-    if (!k || !v || !s || !(r->key[n] = rl_strdup(key, err)))
+    cap = n;
+    void *l = rl_grow(r->line, &cap, n + 1, sizeof *r->line, err);
+    r->line = l ? l : r->line;
+    if (!k || !v || !s || !l || !(r->key[n] = rl_strdup(key, err)))
         return free(copy), -1;
     r->value[n] = copy;
     r->source[n] = NULL;
+    r->line[n] = 0;
     r->nrows++;
     return 0;
 }

@@ -13,6 +13,7 @@ struct rl_runtime {
     bool is_default; /* nobody asked for it */
     int nrows;
     char **key, **value, **source;
+    int *line; /* of the file; 0: set by hand */
 };
 
 /* A number by key, or fallback when the runtime does not say. */
@@ -22,6 +23,8 @@ const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
 /* Changes a number, or adds it: for fitting what the file does not say. */
 int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
                    struct rl_error *err);
+/* predict/plan_keys.c: an error for a key that nobody reads. */
+int rl_runtime_check(const struct rl_runtime *r, struct rl_error *err);
 int rl_runtime_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 #endif

@@ -9,6 +9,8 @@
 
 /* A number, or null when it is not finite. */
 json_t *rl_json_num(double v);
+/* The same of bytes, FLOP or tokens: whole numbers to the last digit. */
+json_t *rl_json_count(double v);
 
 json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
                            const struct rl_prediction *p);

@@ -9,6 +9,12 @@ json_t *rl_json_num(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
+json_t *rl_json_count(double v)
+{
+    return v == rint(v) && fabs(v) < 0x1p53 ? json_integer((json_int_t)v)
+                                            : rl_json_num(v);
+}
+
 const char *rl_logits_word(const struct rl_plan *pl, const struct rl_query *q)
 {
     return rl_all_logits(pl, q) ? "all" : "last";
@@ -46,7 +52,7 @@ static json_t *memory_json(const struct rl_memory *m)
                 {"runtime", m->runtime}, {"capacity", m->capacity}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        json_object_set_new(o, part[i].name, rl_json_num(rint(part[i].v)));
+        json_object_set_new(o, part[i].name, rl_json_count(rint(part[i].v)));
     return o;
 }
 
@@ -90,8 +96,8 @@ json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
     json_object_set_new(o, "decode_tokens_per_s", rl_json_num(p->decode_tokens_per_s));
     json_object_set_new(o, "memory_bytes", memory_json(&p->memory));
     json_object_set_new(o, "fits", json_boolean(p->fits));
-    json_object_set_new(o, "max_ctx", rl_json_num(p->max_ctx));
-    json_object_set_new(o, "max_ctx_allocated", rl_json_num(p->max_ctx_allocated));
+    json_object_set_new(o, "max_ctx", rl_json_count(p->max_ctx));
+    json_object_set_new(o, "max_ctx_allocated", rl_json_count(p->max_ctx_allocated));
     json_object_set_new(o, "energy_j", energy_json(p));
     json_object_set_new(
         o, "bound",
@@ -112,10 +118,10 @@ static int add_row(const struct rl_op_row *r, void *arg)
 {
     json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:o,s:s,s:s}", "op", r->op,
                           "label", r->label, "phase", r->phase, "class",
-                          rl_class_name(r->cls), "count", rl_json_num(r->calls), "params",
-                          r->params, "time_s", rl_json_num(r->time_s), "flop",
-                          rl_json_num(r->flop), "bytes", rl_json_num(r->bytes), "bound",
-                          rl_bound_name(r->bound), "source", r->source);
+                          rl_class_name(r->cls), "count", rl_json_count(r->calls),
+                          "params", r->params, "time_s", rl_json_num(r->time_s), "flop",
+                          rl_json_count(r->flop), "bytes", rl_json_count(r->bytes),
+                          "bound", rl_bound_name(r->bound), "source", r->source);
     return json_array_append_new(arg, o);
 }
 

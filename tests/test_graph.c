@@ -6,6 +6,7 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct rl_model *load(const char *id)
 {
@@ -57,6 +58,14 @@ static void bind(const struct rl_node *n, const struct pass *pass, double *p)
     rl_op_finish(n->op, p);
 }
 
+static bool glue_listed(const char *glue)
+{
+    for (int i = 0; i < rl_nglue_names; i++)
+        if (strcmp(rl_glue_names[i], glue) == 0)
+            return true;
+    return false;
+}
+
 static void check_nodes(const struct rl_model *m, unsigned phase, const struct pass *pass)
 {
     for (size_t i = 0; i < m->graph.nnodes; i++) {
@@ -68,6 +77,7 @@ static void check_nodes(const struct rl_model *m, unsigned phase, const struct p
         if (!(n->phase & phase))
             continue;
         cr_expect(n->count > 0 && n->phase && n->label[0], "%s: node %zu", m->id, i);
+        cr_expect(!n->glue || glue_listed(n->glue), "%s: glue '%s'", m->id, n->glue);
         bind(n, pass, p);
         cr_expect(rl_op_check(n->op, p, &err) == 0, "%s %s (%s): %s", m->id, n->label,
                   n->op->name, err.text);

@@ -109,7 +109,7 @@ Test(params, configs_as_on_the_hub)
 {
     struct rl_table *t = read_table("configs.csv");
 
-    cr_expect(t->nrows >= 14);
+    cr_expect(t->nrows >= 24);
     for (int i = 0; i < t->nrows; i++) {
         char path[1200];
         snprintf(path, sizeof path, "%s/tests/data/configs/%s.json", source_dir(),

@@ -198,14 +198,32 @@ Test(predict, memory_by_hand)
     struct subject s = open_subject("a100", "llama-2-7b", "hf-eager", 1);
     struct rl_prediction p = ask(&s, 1000, 2, 25, 0);
     expect_near(p.memory.weights, 2 * 6738415616.0, 1e-9);
-    expect_near(p.memory.kv_cache, 2 * 524288.0 * 1024, 1e-9);
+    expect_near(p.memory.kv_cache, 2 * 524288.0 * 1000, 1e-9);
     cr_expect(p.memory.logits == 0, "the peak lies inside a layer");
+    double prefill = p.memory.activations;
+    /* the last of 2,999 steps: one token a sequence, and the longer cache */
+    p = ask(&s, 1000, 2, 3000, 0);
+    expect_near(p.memory.kv_cache, 2 * 524288.0 * 3999, 1e-9);
+    cr_expect(p.memory.activations < prefill / 500);
     close_subject(&s);
     /* a large vocabulary: there the peak is the head, logits of every position */
     s = open_subject("a100", "qwen2.5-0.5b", "hf-eager", 1);
     p = ask(&s, 1000, 2, 25, 0);
     expect_near(p.memory.logits, 2 * 1000 * 151936 * 2.0, 1e-9);
     expect_near(p.memory.activations, 2 * 1000 * 896 * 2.0, 1e-9);
+    close_subject(&s);
+}
+
+/* Whisper's encoder sees 1,500 frames and has no logits; its decoder begins with
+ * one token, and keeps the encoder's keys and values: 4 layers of 2 x 384. */
+Test(predict, encoder_decoder_memory)
+{
+    struct subject s = open_subject("a100", "whisper-tiny", "hf-eager", 1);
+    struct rl_prediction p = ask(&s, 1500, 1, 1, 0);
+    double token = 4 * 2 * 384 * 2.0;
+
+    expect_near(p.memory.kv_cache, token * (1500 + 1), 1e-9);
+    cr_expect(p.memory.logits < 2 * 51865 * 4.0, "%g", p.memory.logits);
     close_subject(&s);
 }
 

@@ -1,0 +1,177 @@
+/* What a runtime file may say: every key with the kind of its value.  A key that
+ * nobody reads is a mistake in the file, and an error that names its line; each
+ * new key of predict/ gets a row here.
+ *
+ * Keys with holes name operators, glue (the small steps between operators that
+ * stacks launch differently), coefficients and dtypes; each must be one there is.
+ * A number may be for one device or SM only: KEY@DEVICE, KEY@sm86.
+ */
+#include "plan.h"
+
+#include "err.h"
+#include "kern_impl.h"
+#include "ops.h"
+#include "units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LONGEST = 96 };
+
+static const char *const text_keys[] = {"default_dtype", "graph",       "impl.all",
+                                        "logits",        "model",       "name",
+                                        "repack",        "state_dtype", "vendor"};
+
+static const char *const number_keys[] = {"act.bytes",
+                                          "alloc.load",
+                                          "alloc.round_mib",
+                                          "alloc.slack",
+                                          "attn.flash",
+                                          "attn.score_bytes",
+                                          "cc_min",
+                                          "chunk",
+                                          "cpu",
+                                          "fused.projections",
+                                          "host.launch_factor",
+                                          "kv.block",
+                                          "kv.cat",
+                                          "logits.upcast",
+                                          "mask.sliding_window",
+                                          "mem.context_mib",
+                                          "mem.eager",
+                                          "mem.utilisation",
+                                          "mem.workspace_mib",
+                                          "overlap",
+                                          "repack.mix",
+                                          "split.hop_us",
+                                          "split.queue",
+                                          "split.stage",
+                                          "spread.allocated",
+                                          "spread.decode",
+                                          "spread.host",
+                                          "spread.prefill",
+                                          "spread.reserved",
+                                          "step.host_us.decode",
+                                          "step.host_us.prefill",
+                                          "step.launches.decode",
+                                          "step.launches.prefill"};
+
+static const char *const phases[] = {"prefill", "decode"};
+
+#define LENGTH(a) (sizeof(a) / sizeof *(a))
+
+static bool among(const char *const *list, size_t n, const char *s)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], s) == 0)
+            return true;
+    return false;
+}
+
+static bool has_coef(const struct rl_coef *c, const char *name)
+{
+    for (; c && c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* One of a stack's own kernels, of operator `op` or (NULL) of any. */
+static bool impl_has(const struct rl_op_type *op, const char *coef)
+{
+    const struct rl_impl *const tables[] = {rl_ggml_gpu, rl_ggml_cpu};
+
+    for (size_t t = 0; t < LENGTH(tables); t++)
+        for (const struct rl_impl *i = tables[t]; i->op; i++)
+            if ((!op || i->op == op) && has_coef(i->coef, coef))
+                return true;
+    return false;
+}
+
+/* The key cut at its first dots: word[0] … word[n - 1]. */
+static int cut(char *key, char *word[4])
+{
+    int n = 0;
+
+    for (char *s = key; s && n < 4; n++) {
+        word[n] = s;
+        s = strchr(s, '.');
+        if (s)
+            *s++ = '\0';
+        if (n == 3 && s)
+            return 5;
+    }
+    return n;
+}
+
+/* launches.GLUE[.PHASE] and the like; GLUE is an operator too. */
+static bool of_glue(char *const *word, int n)
+{
+    bool phased = !strcmp(word[0], "launches") || !strcmp(word[0], "host");
+    bool known = among(rl_glue_names, (size_t)rl_nglue_names, word[1]) ||
+                 rl_op_find(word[1]) != NULL;
+
+    if (!phased && strcmp(word[0], "bytes") && strcmp(word[0], "fused"))
+        return false;
+    return known && (n == 2 || (n == 3 && phased && among(phases, 2, word[2])));
+}
+
+/* speed.WHAT.COEF[.DTYPE]; WHAT is an operator, glue or `all`. */
+static bool of_speed(char *const *word, int n)
+{
+    const struct rl_op_type *op = rl_op_find(word[1]);
+    bool any =
+        !strcmp(word[1], "all") || among(rl_glue_names, (size_t)rl_nglue_names, word[1]);
+
+    return n >= 3 && (op || any) && impl_has(op, word[2]) &&
+           (n == 3 || rl_dtype_parse(word[3]) >= 0);
+}
+
+static bool number_known(const char *key)
+{
+    char copy[LONGEST], *word[4];
+    int n;
+
+    if (among(number_keys, LENGTH(number_keys), key))
+        return true;
+    snprintf(copy, sizeof copy, "%s", key);
+    n = cut(copy, word);
+    if (n < 2 || n > 4)
+        return false;
+    const struct rl_op_type *op = rl_op_find(word[1]);
+    if (!strcmp(word[0], "coef"))
+        return n == 3 && op && has_coef(op->coef, word[2]);
+    return strcmp(word[0], "speed") ? of_glue(word, n) : of_speed(word, n);
+}
+
+static bool text_known(const char *key)
+{
+    return among(text_keys, LENGTH(text_keys), key) ||
+           (!strncmp(key, "impl.", 5) && rl_op_find(key + 5));
+}
+
+static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
+{
+    size_t len = strcspn(r->key[i], "@");
+    char key[LONGEST] = "";
+    double v;
+
+    if (text_known(r->key[i]))
+        return 0;
+    if (len < LONGEST && strcmp(r->key[i] + len, "@"))
+        memcpy(key, r->key[i], len);
+    if (!number_known(key))
+        return rl_fail(err, RL_ENAME, r->file, r->line[i], "unknown key '%s'", r->key[i]);
+    if (rl_parse_number(r->value[i], &v))
+        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+                       "'%s': expected a number, got '%s'", r->key[i], r->value[i]);
+    return 0;
+}
+
+int rl_runtime_check(const struct rl_runtime *r, struct rl_error *err)
+{
+    for (int i = 0; i < r->nrows; i++)
+        if (check_row(r, i, err))
+            return -1;
+    return 0;
+}
