@@ -470,6 +470,8 @@ static void bind_memory(struct rl_plan *pl)
     pl->mem.spread_allocated = rl_runtime_num(r, "spread.allocated", 0.1);
     pl->mem.spread_reserved = rl_runtime_num(r, "spread.reserved", 0.2);
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
+    pl->mem.load = rl_runtime_num(r, "alloc.load", 1);
+    pl->mem.warmup = rl_runtime_num(r, "alloc.warmup", 0) > 0;
     pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);
     pl->mem.round = mib * rl_runtime_num(r, "alloc.round_mib", 0);
     pl->mem.workspace = mib * rl_runtime_num(r, "mem.workspace_mib", 0);

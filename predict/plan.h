@@ -78,6 +78,8 @@ struct rl_plan {
     bool logits_all;
     struct {
         double kv_block;           /* tokens a cache grows by */
+        double load; /* what loading leaves reserved, over the weights */
+        bool warmup; /* it is one block, shared parameters counted at each use */
         double slack, round;       /* allocator: fraction on top, bytes rounded up to */
         double workspace, context; /* bytes */
         double spread_allocated, spread_reserved; /* 90 % of real peaks: ± share */
