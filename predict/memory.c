@@ -124,6 +124,28 @@ static double live_set(const struct rl_block *b, double h, double a, bool eager,
     }
 }
 
+/* What a scan in plain PyTorch keeps beside: tensors of float over every product's
+ * full shape, named and so alive to the end of the block (kern_torch.c); bytes per
+ * token of sequences of `longest` tokens. */
+static double plain_set(const struct rl_block *b, double longest, double tp)
+{
+    const double fp32 = 4;
+    double hs = b->ssm_heads / tp, n = b->state, d = b->ssm_head_dim;
+    double q = b->chunk > 0 ? b->chunk : 256, more = ceil(longest / q) + 1;
+
+    switch (b->kind) {
+    case RL_BLK_MAMBA1: /* discrete_A, discrete_B, deltaB_u and A·dt */
+        return 4 * fp32 * b->inner / tp * n;
+    case RL_BLK_MAMBA2: /* C·B and M·x, or the recurrence over chunks */
+        return fp32 * hs * fmax(q * (n + d), more * more * d * n / longest);
+    case RL_BLK_GDN:
+    case RL_BLK_KDA: /* q, k, v and their products, masks of the chunk's width */
+        return fp32 * b->heads / tp * (5 * (b->head_dim + b->v_dim) + 6 * 64);
+    default:
+        return 0;
+    }
+}
+
 /* The largest single tensor of a block, bytes per new token. */
 static double largest_tensor(const struct rl_block *b, double h, double a, bool eager,
                              double tp)
@@ -184,6 +206,8 @@ static double layer_peak(const struct rl_plan *pl, const struct pass_size *z,
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
         double live = z->n * live_set(b, g->hidden, a, pl->mem.eager, tp);
+        if (pl->mem.plain && z->longest > 1)
+            live += z->n * plain_set(b, z->longest, tp);
         copies |= b->kind == RL_BLK_ATTN;
         peak = fmax(peak, live + mask * (b->kind == RL_BLK_ATTN ? 2 : 1));
         if (live > most) {

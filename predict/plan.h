@@ -69,6 +69,7 @@ struct rl_plan {
     double host_launch_s;             /* host time of one eager launch */
     double front_s;                   /* between two kernels of a stream, beyond what
                                          the kernel itself takes to start and end */
+    double expert_launches; /* of an MoE layer, for every expert hit; 0: grouped */
     double step_launches[2];          /* per pass, beyond the operators' */
     double step_host_s[2];            /* host time per pass that nothing hides */
     double chunk;                     /* prefill chunk in tokens; 0: none */
@@ -84,6 +85,7 @@ struct rl_plan {
         double workspace, context; /* bytes */
         double spread_allocated, spread_reserved; /* 90 % of real peaks: ± share */
         double utilisation; /* part of the device a server lets itself use */
+        bool plain;         /* scans are chains of PyTorch's operators */
         bool eager;         /* every intermediate is a tensor of its own */
         double act_bytes;   /* of an activation element in memory */
         double repack;      /* bytes of a second, rearranged copy of weights */
