@@ -360,6 +360,7 @@ void rl_b_head(struct rl_build *b, double width, double vocab, bool tied, bool b
         rl_b_params(b, RL_W_HEAD, width * vocab, true);
     if (bias)
         rl_b_params(b, RL_W_SMALL, vocab, true);
+    b->g->shared_again += tied ? width * vocab : 0;
     b->g->tied = tied;
     n = rl_b_node(b, "all_gather", "logits_gather");
     rl_b_arg(b, n, "gpus", RL_TP, 1);

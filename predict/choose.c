@@ -113,7 +113,8 @@ static bool same_id(const char *a, const char *b)
 static bool is_torch_stack(const char *name)
 {
     static const char *const ids[] = {"vllm",     "sglang",          "trtllm",
-                                      "hf-eager", "mamba-ssm-eager", "pytorch-cudagraph"};
+                                      "hf-eager", "mamba-ssm-eager", "pytorch-cudagraph",
+                                      "hf-eager-slow"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (same_id(name, ids[i]))
             return true;

@@ -40,6 +40,8 @@ static void shared_block(struct rl_build *b, const struct shape *z, bool rope)
                       });
     rl_b_norm(b, "shared_ff_norm", b->hidden, RL_RMS);
     rl_b_mlp(b, z->inter, RL_MLP_GATED);
+    if (b->g->nblocks > 0) /* gate and up are one matrix */
+        b->g->block[b->g->nblocks - 1].fused_in = true;
 }
 
 /* What each use has for itself. */
@@ -54,21 +56,36 @@ static void own_part(struct rl_build *b, const struct shape *z)
     rl_b_elementwise(b, "shared_add", "residual", b->hidden, 2, 1, false);
 }
 
+static double resident(const struct rl_build *b)
+{
+    double n = 0;
+
+    for (int i = 0; i < RL_NWCLASSES; i++)
+        n += b->g->resident[i];
+    return n;
+}
+
 static void hybrid_positions(struct rl_build *b, const struct shape *z)
 {
     bool rope = rl_b_bool_or(b, "use_mem_rope", false);
     struct rl_mark s;
+    double before = resident(b), block, adapters;
 
     rl_b_mark(b, &s);
     rl_b_layers(b, z->sets);
     shared_block(b, z, rope);
     rl_b_shared(b, &s);
+    block = (resident(b) - before) / z->sets;
+    before = resident(b);
     rl_b_layers(b, z->uses);
     rl_b_elementwise(b, "concat", "concat", z->wide, 1, 1, false);
     b->no_params = true;
     shared_block(b, z, rope);
     b->no_params = false;
     own_part(b, z);
+    /* transformers keeps the adapters of all uses inside the shared block */
+    adapters = resident(b) - before - z->uses * b->hidden * b->hidden;
+    b->g->shared_again += (z->uses - z->sets) * (block + adapters);
 }
 
 static bool flag2(struct rl_build *b, const char *key, const char *old, bool fallback)

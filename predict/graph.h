@@ -136,6 +136,8 @@ struct rl_graph {
     double stored_extra; /* in the file only: tied copies, MTP, buffers … */
     char stored_why[200];
     double inactive; /* experts one token does not touch */
+    double shared_again; /* of weights used at several depths and of a tied head,
+                            what counting them at each use adds */
     double not_read; /* resident but not streamed by a decode step:
                         embedding rows, vision tower, encoder … */
     bool tied;

@@ -7,7 +7,7 @@
 const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op,
                                    int is_cpu)
 {
-    const struct rl_impl *const tables[] = {rl_ggml_gpu, rl_ggml_cpu};
+    const struct rl_impl *const tables[] = {rl_ggml_gpu, rl_ggml_cpu, rl_torch};
 
     for (size_t t = 0; name && t < sizeof tables / sizeof *tables; t++)
         for (const struct rl_impl *i = tables[t]; i->op; i++)

@@ -13,13 +13,15 @@
 #include "op.h"
 
 struct rl_impl {
-    const char *name; /* as the runtime's `impl.all` says: "ggml" */
+    const char *name; /* as the runtime's `impl.all` says: "ggml", "torch" */
     const struct rl_op_type *op;
     int is_cpu;
     const struct rl_coef *coef; /* ends with name NULL */
     double (*time)(const double *p, const struct rl_machine *m, const double *c,
                    double part[RL_NBOUNDS]);
     double log_sd; /* spread between devices: standard deviation of log error */
+    /* kernels of one call that the host enqueues; NULL: as the runtime has them */
+    double (*launches)(const double *p);
 };
 
 /* NULL: the stack has none of its own for this operator. */
@@ -27,7 +29,7 @@ const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op
                                    int is_cpu);
 
 /* The tables of implementations, each ends with op NULL. */
-extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[];
+extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[], rl_torch[];
 
 /* Two ceilings at once, joined by a p-norm with exponent e. */
 double rl_join(double a, double b, double e);

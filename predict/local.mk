@@ -48,6 +48,7 @@ librl_la_SOURCES += \
 	predict/kern_memory.h \
 	predict/kern_ggml.c \
 	predict/kern_ggml_cpu.c \
+	predict/kern_torch.c \
 	predict/kern_impl.c \
 	predict/kern_impl.h \
 	predict/kern_root.h \

@@ -124,56 +124,129 @@ static double live_set(const struct rl_block *b, double h, double a, bool eager,
     }
 }
 
+/* What a scan in plain PyTorch keeps beside: tensors of float over every product's
+ * full shape, named and so alive to the end of the block (kern_torch.c); bytes per
+ * token of sequences of `longest` tokens. */
+static double plain_set(const struct rl_block *b, double longest, double tp)
+{
+    const double fp32 = 4;
+    double hs = b->ssm_heads / tp, n = b->state, d = b->ssm_head_dim;
+    double q = b->chunk > 0 ? b->chunk : 256, more = ceil(longest / q) + 1;
+
+    switch (b->kind) {
+    case RL_BLK_MAMBA1: /* discrete_A, discrete_B, deltaB_u and A·dt */
+        return 4 * fp32 * b->inner / tp * n;
+    case RL_BLK_MAMBA2: /* C·B and M·x, or the recurrence over chunks */
+        return fp32 * hs * fmax(q * (n + d), more * more * d * n / longest);
+    case RL_BLK_GDN:
+    case RL_BLK_KDA: /* q, k, v and their products, masks of the chunk's width */
+        return fp32 * b->heads / tp * (5 * (b->head_dim + b->v_dim) + 6 * 64);
+    default:
+        return 0;
+    }
+}
+
+/* The largest single tensor of a block, bytes per new token. */
+static double largest_tensor(const struct rl_block *b, double h, double a, bool eager,
+                             double tp)
+{
+    double d = b->inner / tp, f = b->inter / tp;
+
+    switch (b->kind) {
+    case RL_BLK_MLP:
+        return a * f * (b->fused_in ? 2 : 1);
+    case RL_BLK_MOE:
+        return a * b->topk * fmax(h, f);
+    case RL_BLK_MAMBA1:
+        return a * 2 * d;
+    case RL_BLK_MAMBA2: /* the joint projection, or the norm's float copy */
+        return fmax(a * (2 * d + 2 * b->groups * b->state + b->ssm_heads / tp),
+                    eager ? 4 * d : 0);
+    default:
+        return a * fmax(h, b->heads * b->head_dim / tp);
+    }
+}
+
 struct peak {
     double activations, logits;
-    double moments; /* all moments together: what an allocator that keeps freed
-                       blocks ends up holding */
+    /* what an allocator that keeps freed blocks ends up holding: tensors that find
+       room in them or in what loading left, and such as need blocks of their own */
+    double small, rows, masks;
 };
 
 /* One pass: n new tokens in all, `longest` of them in one sequence, whose cache
  * then holds `cached`; `rows` rows of logits. */
 struct pass_size {
     double n, longest, cached, rows;
+    double cache; /* bytes of cache and state that the pass leaves behind */
 };
 
-/* The largest live set of a block, and in *sum all kinds of block together; a
- * dense mask lives through the pass, and its copy for the attention kernel
- * beside attention's own tensors. */
-static double layer_peak(const struct rl_plan *pl, const struct pass_size *z, double *sum)
+static double mask_bytes(const struct rl_plan *pl, const struct pass_size *z)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = pl->mem.act_bytes, peak = 0, mask = 0;
-    double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
     bool dense = g->dense_mask || (g->mask_from > 0 && z->cached >= g->mask_from);
 
-    if (pl->mem.eager && dense && z->longest > 1)
-        mask = a * z->longest * z->cached;
-    *sum = residual + mask;
+    return pl->mem.eager && dense && z->longest > 1
+               ? pl->mem.act_bytes * z->longest * z->cached
+               : 0;
+}
+
+/* The largest live set of a block; a dense mask lives through the pass, and its copy
+ * for the attention kernel beside attention's own tensors.  A kind of block finds
+ * room in what the largest kind freed, except for a tensor larger than any of it. */
+static double layer_peak(const struct rl_plan *pl, const struct pass_size *z,
+                         struct peak *p)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double a = pl->mem.act_bytes, tp = pl->setup.tp, mask = mask_bytes(pl, z);
+    double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
+    double peak = 0, most = 0, tensor = 0;
+    bool copies = false;
+
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
-        double live =
-            z->n * live_set(b, g->hidden, a, pl->mem.eager, pl->setup.tp) + mask;
-        if (b->kind == RL_BLK_ATTN)
-            live += mask;
-        peak = live > peak ? live : peak;
-        *sum += live - mask;
+        double live = z->n * live_set(b, g->hidden, a, pl->mem.eager, tp);
+        if (pl->mem.plain && z->longest > 1)
+            live += z->n * plain_set(b, z->longest, tp);
+        copies |= b->kind == RL_BLK_ATTN;
+        peak = fmax(peak, live + mask * (b->kind == RL_BLK_ATTN ? 2 : 1));
+        if (live > most) {
+            most = live;
+            tensor = z->n * largest_tensor(b, g->hidden, a, pl->mem.eager, tp);
+        }
     }
-    return peak + residual;
+    p->small = residual + most;
+    for (size_t i = 0; i < g->nblocks; i++) {
+        double t = z->n * largest_tensor(&g->block[i], g->hidden, a, pl->mem.eager, tp);
+        if (t > tensor) {
+            p->small += t;
+            tensor = t;
+        }
+    }
+    p->masks = mask * (copies ? 2 : 1);
+    /* building the mask: full, its triangle, and two of one byte an entry that say
+       which entries count; no layer has put anything into the cache yet */
+    double built = 3 * mask + z->n * g->hidden * a - z->cache;
+    return fmax(peak + residual, built);
 }
 
 static struct peak pass_peak(const struct rl_plan *pl, const struct pass_size *z)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = pl->mem.act_bytes, sum, layer = layer_peak(pl, z, &sum);
+    struct peak p = {0};
+    double a = pl->mem.act_bytes, layer = layer_peak(pl, z, &p);
     double copies = g->logit_copies > 0 ? g->logit_copies : 1;
     bool upcast = pl->mem.upcast && g->logits_upcast;
     double vocab = ceil(g->vocab / pl->setup.tp);
-    double logits = z->rows * vocab * (copies * a + (upcast ? 4 : 0));
     double head = z->n * g->hidden * a;
 
-    if (layer > head + logits)
-        return (struct peak){layer, 0, sum + head + logits};
-    return (struct peak){head, logits, sum + head + logits};
+    p.rows = z->rows * vocab * (copies * a + (upcast ? 4 : 0));
+    p.activations = layer;
+    if (layer <= head + p.rows) {
+        p.activations = head;
+        p.logits = p.rows;
+    }
+    return p;
 }
 
 static struct peak larger(struct peak a, struct peak b)
@@ -183,39 +256,60 @@ static struct peak larger(struct peak a, struct peak b)
 
 /* Of an encoder-decoder the encoder runs over the context and has no logits; the
  * decoder's first pass is over its start tokens. */
-static struct peak prefill_peak(const struct rl_plan *pl, const struct rl_query *q)
+static struct peak prefill_peak(const struct rl_plan *pl, const struct rl_query *q,
+                                double cache)
 {
     const struct rl_graph *g = &pl->model->graph;
     bool all = rl_all_logits(pl, q);
     double n = q->batch * q->ctx, start = q->batch * g->decoder_start;
 
     if (g->encoder_decoder) {
-        struct pass_size enc = {n, q->ctx, q->ctx, 0};
+        struct pass_size enc = {n, q->ctx, q->ctx, 0, cache};
         struct pass_size dec = {start, g->decoder_start, g->decoder_start,
-                                all ? start : q->batch};
+                                all ? start : q->batch, cache};
         return larger(pass_peak(pl, &enc), pass_peak(pl, &dec));
     }
     if (pl->chunk > 0 && n > pl->chunk)
         n = pl->chunk;
     struct pass_size z = {n, fmin(n, q->ctx), q->context_depth + q->ctx,
-                          all ? n : q->batch};
+                          all ? n : q->batch, cache};
     return pass_peak(pl, &z);
 }
 
-/* What the allocator holds.  PyTorch's keeps freed blocks, and the logits need
- * one block of their own, so that the moments add up; once that exceeds the
- * device, free blocks are given back and little more than the peak is left. */
+/* What loading the weights left with the allocator: a block for all parameters that
+ * is then cut up, shared ones counted at each use (transformers), or segments that
+ * the cast from float did not empty (mamba_ssm). */
+static double loaded_bytes(const struct rl_plan *pl, const struct rl_memory *m)
+{
+    double again = pl->model->graph.shared_again * rl_dtype_bytes(pl->act);
+
+    return m->weights * pl->mem.load + (pl->mem.warmup ? again : 0);
+}
+
+/* What the allocator holds.  PyTorch's keeps freed blocks: small tensors take each
+ * other's, or the room that loading left; logits and masks are larger than any, but
+ * for the table in float that a cast leaves.  Once all that exceeds the device, free
+ * blocks are given back and little more than the peak is left. */
 static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m,
                              const struct peak *p)
 {
+    const struct rl_graph *g = &pl->model->graph;
+    double active = (p->activations + p->logits) * (1 + pl->mem.slack);
     double rest = m->total - p->activations - p->logits;
-    double flushed =
-        rest + div_up((p->activations + p->logits) * (1 + pl->mem.slack), pl->mem.round);
-    double kept = rest + div_up(p->moments, pl->mem.round);
+    double flushed = rest + div_up(active, pl->mem.round);
 
-    if (!pl->mem.eager || kept < flushed)
+    if (!pl->mem.eager)
         return flushed;
-    return kept + m->runtime <= m->capacity ? kept : flushed;
+    double loaded = loaded_bytes(pl, m), spare = loaded - m->weights, more = p->masks;
+    double piece = pl->mem.warmup ? spare : 4 * g->vocab * g->hidden;
+    if (p->rows <= fmin(piece, spare))
+        spare -= p->rows;
+    else
+        more += p->rows;
+    more += fmax(0, p->small + m->kv_cache + m->state - spare);
+    double kept = loaded + m->workspace + div_up(more, pl->mem.round);
+    flushed = fmax(flushed, loaded + m->workspace);
+    return kept > flushed && kept + m->runtime <= m->capacity ? kept : flushed;
 }
 
 void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_memory *m)
@@ -225,23 +319,22 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     double enc = g->encoder_decoder ? q->ctx : 0;
     double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
     double held = q->context_depth + prompt;
-    struct peak p = prefill_peak(pl, q);
 
     m->weights = rl_weight_bytes(pl);
-    m->kv_cache = 0;
-    if (g->has_decode) { /* of prefill and the last step the one that takes more */
-        struct pass_size step = {q->batch, 1, held + steps, q->batch};
-        struct peak d = pass_peak(pl, &step);
-        double kv = q->batch * rl_kv_bytes(pl, held, enc);
-        double last = q->batch * rl_kv_bytes(pl, held + steps, enc);
-
-        if (last + d.activations + d.logits > kv + p.activations + p.logits)
-            p = (struct peak){d.activations, d.logits, p.moments};
-        else
-            last = kv;
-        m->kv_cache = last;
-    }
     m->state = q->batch * rl_state_bytes(pl);
+    m->kv_cache = g->has_decode ? q->batch * rl_kv_bytes(pl, held, enc) : 0;
+    struct peak p = prefill_peak(pl, q, m->kv_cache + m->state);
+    if (g->has_decode) { /* of prefill and the last step the one that takes more */
+        double last = q->batch * rl_kv_bytes(pl, held + steps, enc);
+        struct pass_size step = {q->batch, 1, held + steps, q->batch, last + m->state};
+        struct peak d = pass_peak(pl, &step);
+
+        if (last + d.activations + d.logits > m->kv_cache + p.activations + p.logits) {
+            m->kv_cache = last;
+            p.activations = d.activations;
+            p.logits = d.logits;
+        }
+    }
     m->activations = p.activations;
     m->logits = p.logits;
     m->workspace = pl->mem.workspace + pl->mem.repack;

@@ -444,8 +444,9 @@ static void bind_runtime(struct rl_plan *pl)
     pl->graph_prefill = !strcmp(graph, "all");
     pl->graph_decode = pl->graph_prefill || !strcmp(graph, "decode");
     pl->host_launch_s = pl->device->host_launch_s.v * host_factor;
-    if (!strcmp(graph, "none") && !rl_runtime_str(r, "impl.all", NULL))
+    if (!strcmp(graph, "none") && !pl->device->is_cpu)
         pl->front_s = fmax(0, pl->device->launch_stream_s.v - pl->machine.gap_s);
+    pl->expert_launches = rl_runtime_num(r, "moe.expert_launches", 0);
     pl->step_launches[0] = rl_runtime_num(r, "step.launches.prefill", 0);
     pl->step_launches[1] = rl_runtime_num(r, "step.launches.decode", 0);
     pl->step_host_s[0] = 1e-6 * rl_runtime_num(r, "step.host_us.prefill", 0);
@@ -470,11 +471,14 @@ static void bind_memory(struct rl_plan *pl)
     pl->mem.spread_allocated = rl_runtime_num(r, "spread.allocated", 0.1);
     pl->mem.spread_reserved = rl_runtime_num(r, "spread.reserved", 0.2);
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
+    pl->mem.load = rl_runtime_num(r, "alloc.load", 1);
+    pl->mem.warmup = rl_runtime_num(r, "alloc.warmup", 0) > 0;
     pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);
     pl->mem.round = mib * rl_runtime_num(r, "alloc.round_mib", 0);
     pl->mem.workspace = mib * rl_runtime_num(r, "mem.workspace_mib", 0);
     pl->mem.context = mib * rl_runtime_num(r, "mem.context_mib", 0);
     pl->mem.utilisation = rl_runtime_num(r, "mem.utilisation", 1);
+    pl->mem.plain = !strcmp(rl_runtime_str(r, "impl.all", ""), "torch");
     pl->mem.eager = rl_runtime_num(r, "mem.eager", 0) > 0;
     pl->mem.act_bytes = rl_runtime_num(r, "act.bytes", rl_dtype_bytes(pl->act));
     pl->mem.upcast = rl_runtime_num(r, "logits.upcast", 0) > 0;

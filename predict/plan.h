@@ -69,6 +69,7 @@ struct rl_plan {
     double host_launch_s;             /* host time of one eager launch */
     double front_s;                   /* between two kernels of a stream, beyond what
                                          the kernel itself takes to start and end */
+    double expert_launches; /* of an MoE layer, for every expert hit; 0: grouped */
     double step_launches[2];          /* per pass, beyond the operators' */
     double step_host_s[2];            /* host time per pass that nothing hides */
     double chunk;                     /* prefill chunk in tokens; 0: none */
@@ -78,10 +79,13 @@ struct rl_plan {
     bool logits_all;
     struct {
         double kv_block;           /* tokens a cache grows by */
+        double load; /* what loading leaves reserved, over the weights */
+        bool warmup; /* it is one block, shared parameters counted at each use */
         double slack, round;       /* allocator: fraction on top, bytes rounded up to */
         double workspace, context; /* bytes */
         double spread_allocated, spread_reserved; /* 90 % of real peaks: ± share */
         double utilisation; /* part of the device a server lets itself use */
+        bool plain;         /* scans are chains of PyTorch's operators */
         bool eager;         /* every intermediate is a tensor of its own */
         double act_bytes;   /* of an activation element in memory */
         double repack;      /* bytes of a second, rearranged copy of weights */

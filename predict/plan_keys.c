@@ -18,14 +18,15 @@
 
 enum { LONGEST = 96 };
 
-static const char *const text_keys[] = {"default_dtype", "graph",       "impl.all",
-                                        "logits",        "model",       "name",
-                                        "repack",        "state_dtype", "vendor"};
+static const char *const text_keys[] = {
+    "base",  "default_dtype", "graph",  "impl.all",    "logits",
+    "model", "name",          "repack", "state_dtype", "vendor"};
 
 static const char *const number_keys[] = {"act.bytes",
                                           "alloc.load",
                                           "alloc.round_mib",
                                           "alloc.slack",
+                                          "alloc.warmup",
                                           "attn.flash",
                                           "attn.score_bytes",
                                           "cc_min",
@@ -41,6 +42,7 @@ static const char *const number_keys[] = {"act.bytes",
                                           "mem.eager",
                                           "mem.utilisation",
                                           "mem.workspace_mib",
+                                          "moe.expert_launches",
                                           "overlap",
                                           "repack.mix",
                                           "split.hop_us",

@@ -13,6 +13,8 @@
  */
 #include "schedule.h"
 #include "err.h"
+#include "kern_impl.h"
+#include "ops.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -63,12 +65,20 @@ static void close_node(const struct own *own, struct rl_sum *s)
     s->hi2 += own->hi * own->hi;
 }
 
+/* A loop over the experts that tokens chose, each a few kernels. */
+static double expert_launches(const struct rl_plan *pl, const double *p)
+{
+    return pl->expert_launches * rl_moe_distinct(p[RL_MOE_TOKENS], p[RL_MOE_TOPK],
+                                                 p[RL_MOE_EXPERTS], RL_ROUTING_UNIFORM);
+}
+
 /* Adds one node, all its calls in one pass, `weight` passes. */
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
                 const struct rl_pass *pass, int ph, double weight, struct rl_sum *s,
                 struct own *own)
 {
-    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0}, kernels = b->launches[ph];
+    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
+    double kernels = b->launches[ph], host = b->host[ph];
     bool alt = b->alt && pass->cached >= b->alt_from;
     const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
     double calls = weight * b->node->count, t;
@@ -79,6 +89,10 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
                                   : rl_op_speed_of_light(b->op, p, &pl->machine,
                                                          pl->ideal ? part : NULL);
     s->speed_of_light += calls * sol;
+    if (choice->impl && choice->impl->launches)
+        kernels = host = choice->impl->launches(p);
+    if (b->op == &rl_op_moe && pl->expert_launches > 0)
+        kernels = host = b->launches[ph] + expert_launches(pl, p);
     if (kernels <= 0 || (pl->ideal && b->node->fusable))
         return; /* fused into a neighbour */
     if (pl->ideal)
@@ -97,7 +111,7 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (!pl->ideal)
         add_error(choice, b->group, t, s, own);
     s->launches += calls * kernels;
-    s->host += calls * b->host[ph] * pl->host_launch_s;
+    s->host += calls * host * pl->host_launch_s;
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`

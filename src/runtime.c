@@ -104,6 +104,53 @@ static const char *match_id(char *const *ids, int n, const char *name)
     return best;
 }
 
+/* One row more; NULL source: a value being tried. */
+static int append(struct rl_runtime *r, const char *key, const char *value,
+                  const char *source, struct rl_error *err)
+{
+    size_t n = (size_t)r->nrows, cap = n;
+    void *k = rl_grow(r->key, &cap, n + 1, sizeof *r->key, err);
+    r->key = k ? k : r->key;
+    cap = n;
+    void *v = rl_grow(r->value, &cap, n + 1, sizeof *r->value, err);
+    r->value = v ? v : r->value;
+    cap = n;
+    void *s = rl_grow(r->source, &cap, n + 1, sizeof *r->source, err);
+    r->source = s ? s : r->source;
+    cap = n;
+    void *l = rl_grow(r->line, &cap, n + 1, sizeof *r->line, err);
+    r->line = l ? l : r->line;
+    if (!k || !v || !s || !l)
+        return -1;
+    r->key[n] = rl_strdup(key, err);
+    r->value[n] = rl_strdup(value, err);
+    r->source[n] = source ? rl_strdup(source, err) : NULL;
+    r->line[n] = 0;
+    r->nrows++;
+    return r->key[n] && r->value[n] && (!source || r->source[n]) ? 0 : -1;
+}
+
+/* `base` names a runtime whose rows hold where this file says nothing; one step. */
+static int inherit(struct rl_runtime *r, const char *data, struct rl_error *err)
+{
+    const char *id = rl_runtime_str(r, "base", NULL);
+    char file[128];
+    int rc = 0;
+
+    if (!id)
+        return 0;
+    snprintf(file, sizeof file, "%.120s.csv", id);
+    char *path = rl_path_join(data, "hwdb", "runtimes", file, NULL);
+    struct rl_runtime *base = path ? load_file(path, id, id, err) : NULL;
+    for (int i = 0; base && !rc && i < base->nrows; i++)
+        if (!rl_runtime_str(r, base->key[i], NULL))
+            rc = append(r, base->key[i], base->value[i], base->source[i], err);
+    rc = base ? rc : -1;
+    rl_runtime_free(base);
+    free(path);
+    return rc;
+}
+
 struct rl_runtime *rl_runtime_load(const char *data, const char *name,
                                    const struct rl_device *d, struct rl_error *err)
 {
@@ -128,6 +175,10 @@ struct rl_runtime *rl_runtime_load(const char *data, const char *name,
             r = load_file(path, id, name, err);
         if (r)
             r->is_default = !asked;
+        if (r && inherit(r, data, err)) {
+            rl_runtime_free(r);
+            r = NULL;
+        }
         free(path);
     }
     rl_free_names(ids, n);
@@ -171,32 +222,13 @@ int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
     snprintf(text, sizeof text, "%.9g", value);
     while (i < r->nrows && strcmp(r->key[i], key))
         i++;
+    if (i == r->nrows)
+        return append(r, key, text, NULL, err);
     char *copy = rl_strdup(text, err);
     if (!copy)
         return -1;
-    if (i < r->nrows) {
-        free(r->value[i]);
-        r->value[i] = copy;
-        return 0;
-    }
-    size_t n = (size_t)r->nrows, cap = n;
-    void *k = rl_grow(r->key, &cap, n + 1, sizeof *r->key, err);
-    r->key = k ? k : r->key;
-    cap = n;
-    void *v = rl_grow(r->value, &cap, n + 1, sizeof *r->value, err);
-    r->value = v ? v : r->value;
-    cap = n;
-    void *s = rl_grow(r->source, &cap, n + 1, sizeof *r->source, err);
-    r->source = s ? s : r->source;
-    cap = n;
-    void *l = rl_grow(r->line, &cap, n + 1, sizeof *r->line, err);
-    r->line = l ? l : r->line;
-    if (!k || !v || !s || !l || !(r->key[n] = rl_strdup(key, err)))
-        return free(copy), -1;
-    r->value[n] = copy;
-    r->source[n] = NULL;
-    r->line[n] = 0;
-    r->nrows++;
+    free(r->value[i]);
+    r->value[i] = copy;
     return 0;
 }
 
