@@ -9,6 +9,7 @@
 #include "calibrate.h"
 
 #include "err.h"
+#include "few.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -173,7 +174,7 @@ static int score_seen(struct work *w, struct rl_calibration *c, struct rl_error 
         o[i].predicted = predict(w, i, c->fit.coef);
         o[i].lo = o[i].predicted * exp(c->lo);
         o[i].hi = o[i].predicted * exp(c->hi);
-        if (w->o->few && w->fold[i] >= w->o->few)
+        if (w->o->prior && w->fold[i])
             o[i].skipped = "left out";
     }
     int rc = rl_score(o, NULL, w->g->n, &c->seen, err);
@@ -209,68 +210,34 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     return fit_rows(w, w->g->n, &c->fit, err);
 }
 
-struct timed {
-    double seconds; /* as the prior predicts */
-    size_t row;
-};
-
-static int by_seconds(const void *va, const void *vb)
+/* What is said of a device without data after o->few samples of it; w->fold is 0
+ * for the samples, 1 for the rows they are scored on. */
+static int few_samples(struct work *w, const struct rl_ask *ask, struct rl_calibration *c,
+                       struct rl_error *err)
 {
-    const struct timed *a = va, *b = vb;
-    if (a->seconds != b->seconds)
-        return a->seconds < b->seconds ? -1 : 1;
-    return (a->row > b->row) - (a->row < b->row);
-}
-
-/* What somebody would measure who can measure N calls only: one of each Nth of
- * the range of times, the one with the smallest hash.  They get the folds 0 to
- * N - 1, the others N. */
-static int pick_few(struct work *w, struct rl_error *err)
-{
-    size_t n = w->g->n, few = (size_t)w->o->few;
-    struct timed *t = rl_alloc(n, sizeof *t, err);
-    if (!t)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        t[i] = (struct timed){predict(w, i, w->prior.center), i};
-        w->fold[i] = w->o->few;
-    }
-    qsort(t, n, sizeof *t, by_seconds);
-    for (size_t b = 0; b < few && b < n; b++) {
-        size_t best = b * n / few;
-        for (size_t i = best; i < (b + 1) * n / few && i < n; i++)
-            if (rl_sample_hash(row(w, t[i].row), false) <
-                rl_sample_hash(row(w, t[best].row), false))
-                best = i;
-        if (best < n)
-            w->fold[t[best].row] = (int)b;
-    }
-    free(t);
-    return 0;
-}
-
-/* Few samples on a new device. */
-static int few_samples(struct work *w, const struct rl_choice *ch,
-                       struct rl_calibration *c, struct rl_error *err)
-{
-    if (pick_few(w, err))
+    struct rl_choice ch;
+    rl_choose_by(ask, &ch);
+    rl_fit_prior_of(c->key->op, &w->prior);
+    memcpy(w->prior.center, ch.coef, sizeof ch.coef);
+    if (rl_few_pick(row(w, 0), w->g->n, w->m, &w->prior, (size_t)w->o->few, w->fold, err))
         return -1;
     size_t n = 0;
-    for (size_t i = 0; i < w->g->n; i++)
-        if (w->fold[i] < w->o->few)
+    for (size_t i = 0; i < w->g->n; i++) {
+        if (w->fold[i])
             w->train[n++] = row(w, i);
-    if (fit_rows(w, n, &c->fit, err))
+        w->fold[i] = !w->fold[i];
+    }
+    struct rl_fit_data d = {c->key->op, w->m, w->train, n, NULL, w->o->starts};
+    memcpy(c->fit.coef, ch.coef, sizeof ch.coef);
+    if (n > 0 && rl_few_fit(ask, &d, &c->fit, err))
         return -1;
-    /* each sample narrows what the fall-back left open */
-    double keep = 0.55 + 0.45 / sqrt(1 + (double)n);
-    c->lo = ch->log_lo * keep;
-    c->hi = ch->log_hi * keep;
+    rl_few_interval(&ch, n, &c->lo, &c->hi);
     for (size_t i = 0; i < w->g->n; i++) {
         struct rl_outcome *o = &c->outcome[i];
         o->predicted = predict(w, i, c->fit.coef);
         o->lo = o->predicted * exp(c->lo);
         o->hi = o->predicted * exp(c->hi);
-        if (w->fold[i] < w->o->few)
+        if (w->fold[i] == 0)
             o->skipped = "one of the few samples";
     }
     return 0;
@@ -279,18 +246,13 @@ static int few_samples(struct work *w, const struct rl_choice *ch,
 static int run(struct work *w, const struct rl_device *d, struct rl_calibration *c,
                struct rl_error *err)
 {
-    struct rl_choice ch = {.log_lo = -c->key->op->log_sd, .log_hi = c->key->op->log_sd};
-    rl_fit_prior_of(c->key->op, &w->prior);
-    if (w->o->prior) {
-        struct rl_ask ask = {w->o->prior,      d,          c->key->runtime,
-                             c->key->impl,     c->key->op, c->key->dtype,
-                             c->key->kv_dtype, true};
-        rl_choose_by(&ask, &ch);
-        memcpy(w->prior.center, ch.coef, sizeof ch.coef);
-    }
+    const struct rl_sample *k = c->key;
+    struct rl_ask ask = {w->o->prior, d,        k->runtime,  k->impl,
+                         k->op,       k->dtype, k->kv_dtype, true};
+    rl_fit_prior_of(k->op, &w->prior);
     for (size_t i = 0; i < w->g->n; i++)
         c->outcome[i].measured = row(w, i)->seconds;
-    int rc = w->o->few ? few_samples(w, &ch, c, err) : cross_validate(w, c, err);
+    int rc = w->o->prior ? few_samples(w, &ask, c, err) : cross_validate(w, c, err);
     if (rc || c->refused)
         return rc;
     return rl_score(c->outcome, NULL, w->g->n, &c->held, err) || score_seen(w, c, err)
@@ -362,4 +324,26 @@ int rl_calibrate_all(const struct rl_samples *s, const struct rl_group *g, size_
         }
     }
     return failed ? -1 : 0;
+}
+
+int rl_calibration_pool(const struct rl_calibration *c, size_t n, const char *op,
+                        const char *dtype, struct rl_score *out, struct rl_error *err)
+{
+    size_t rows = 0, k = 0;
+    for (size_t i = 0; i < n; i++)
+        rows += c[i].n;
+    struct rl_outcome *all = rl_alloc(rows + 1, sizeof *all, err);
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        const struct rl_sample *key = c[i].key;
+        if (c[i].refused || c[i].by_row || strcmp(key->op->name, op) ||
+            (dtype && strcmp(dtype, rl_dtype(key->dtype)->name)))
+            continue;
+        memcpy(all + k, c[i].outcome, c[i].n * sizeof *all);
+        k += c[i].n;
+    }
+    int rc = rl_score(all, NULL, k, out, err);
+    free(all);
+    return rc;
 }

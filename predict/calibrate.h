@@ -10,11 +10,10 @@
 struct rl_calibrate_options {
     int folds;  /* cross-validation: shapes are dealt into so many parts */
     int starts; /* of each fit */
-    /* > 0: fit so many rows only and score the others, with `prior` from the
-     * entries of other devices (few samples on a new device) */
-    int few;
-    /* where a fit starts and stays without evidence; NULL: the op's own */
+    /* NULL: cross-validate by shapes.  Else: as on a device without data, from the
+     * entries of other devices and `few` samples; the other rows are scored. */
     const struct rl_kernel_db *prior;
+    int few;
 };
 
 struct rl_calibration {
@@ -44,6 +43,10 @@ int rl_calibrate_all(const struct rl_samples *s, const struct rl_group *g, size_
                      const struct rl_device *const *d, const struct rl_machine *m,
                      const struct rl_calibrate_options *o, struct rl_calibration *out,
                      struct rl_error *err);
+/* The scores of all kernels of one operator (and dtype; NULL: any) taken together,
+ * but for those that left single rows out. */
+int rl_calibration_pool(const struct rl_calibration *c, size_t n, const char *op,
+                        const char *dtype, struct rl_score *out, struct rl_error *err);
 void rl_calibration_clear(struct rl_calibration *c);
 
 #endif

@@ -272,25 +272,57 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     }
 }
 
-void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
+struct near {
+    const struct rl_kernel *k;
+    double dist;
+};
+
+/* Among equals the one with most rows is the stack's usual kernel. */
+static bool nearer(const struct near *a, const struct near *b)
 {
-    memset(out, 0, sizeof *out);
-    use_prior(a->op, out);
-    const struct rl_kernel *best = NULL;
-    double best_dist = D_MAX;
+    if (a->dist < b->dist || a->dist > b->dist)
+        return a->dist < b->dist;
+    return a->k->n > b->k->n;
+}
+
+/* The entries nearest to what is asked, at most `most`, nearest first. */
+static int nearest(const struct rl_ask *a, int most, struct near *out)
+{
+    int n = 0;
     for (int i = 0; i < rl_kernel_db_count(a->db); i++) {
         const struct rl_kernel *k = rl_kernel_db_at(a->db, i);
         if (k->op != a->op || (a->without && !strcmp(k->device, a->d->id)))
             continue;
-        double dist = distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype);
-        /* among equals the one with most rows is the stack's usual kernel */
-        if (dist < best_dist || (best && dist <= best_dist && k->n > best->n)) {
-            best = k;
-            best_dist = dist;
-        }
+        struct near it = {k,
+                          distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype)};
+        if (!(it.dist < D_MAX) || (n == most && !nearer(&it, &out[n - 1])))
+            continue;
+        int at = n < most ? n++ : n - 1;
+        for (; at > 0 && nearer(&it, &out[at - 1]); at--)
+            out[at] = out[at - 1];
+        out[at] = it;
     }
-    if (best)
-        use_entry(best, best_dist, a, out);
+    return n;
+}
+
+void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
+{
+    struct near best;
+    memset(out, 0, sizeof *out);
+    use_prior(a->op, out);
+    if (nearest(a, 1, &best))
+        use_entry(best.k, best.dist, a, out);
+}
+
+int rl_choose_near(const struct rl_ask *a, int most, struct rl_choice *out)
+{
+    struct near best[RL_MAXNEAR];
+    int n = nearest(a, most < RL_MAXNEAR ? most - 1 : RL_MAXNEAR - 1, best);
+    memset(out, 0, (size_t)(n + 1) * sizeof *out);
+    for (int i = 0; i < n; i++)
+        use_entry(best[i].k, best[i].dist, a, &out[i]);
+    use_prior(a->op, &out[n]);
+    return n + 1;
 }
 
 void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,

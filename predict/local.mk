@@ -34,6 +34,8 @@ librl_la_SOURCES += \
 	predict/family_rwkv.c \
 	predict/family_seq2seq.c \
 	predict/family_zamba2.c \
+	predict/few.c \
+	predict/few.h \
 	predict/fit.c \
 	predict/fit.h \
 	predict/gemm_tiles.c \

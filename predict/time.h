@@ -55,6 +55,10 @@ struct rl_ask {
                      data of its own gets */
 };
 void rl_choose_by(const struct rl_ask *a, struct rl_choice *out);
+/* The nearest entries and, last, the prior: at most `most` (2 to RL_MAXNEAR) of
+ * them into out[]; returns how many. */
+enum { RL_MAXNEAR = 16 };
+int rl_choose_near(const struct rl_ask *a, int most, struct rl_choice *out);
 
 /* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
  * model get the generic roofline: the maximum over units and memory levels. */

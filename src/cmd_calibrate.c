@@ -1,9 +1,9 @@
 /* `rooflint calibrate`: measured operators to kernel entries. */
+#include "cmd_calibrate.h"
 #include "command.h"
 #include "err.h"
 #include "judged.h"
 #include "kernel_out.h"
-#include "measured.h"
 #include "tune.h"
 #include "units.h"
 
@@ -19,8 +19,9 @@ static const struct rl_option options[] = {
     {"runtime", 0, "TEXT", NULL, "only runtimes that begin so", "runtime"},
     {"impl", 0, "TEXT", NULL, "only implementations that begin so", NULL},
     {"dtype", 0, "D", NULL, "only this dtype", "dtype"},
-    {"few", 0, "N", NULL,
-     "fit N rows of each kernel with other devices' entries as prior; writes nothing",
+    {"few", 0, "LIST", NULL,
+     "fit N rows of each kernel from other devices' entries, writes nothing; "
+     "0,1,3,5,10,30,all: a table",
      NULL},
     {"folds", 0, "K", "5", "parts of the cross-validation", NULL},
     {"starts", 0, "N", "3", "starting points of each fit", NULL},
@@ -132,34 +133,19 @@ static int print_worst(const struct rl_calibration *c, int n, struct rl_error *e
     return 0;
 }
 
-/* The scores of all kernels of one operator (and dtype) taken together. */
 static int print_pooled(const struct rl_calibration *c, size_t n, const char *op,
                         const char *dtype, struct rl_error *err)
 {
-    size_t rows = 0, k = 0;
-    for (size_t i = 0; i < n; i++)
-        rows += c[i].n;
-    struct rl_outcome *all = rl_alloc(rows + 1, sizeof *all, err);
     struct rl_score s;
-    if (!all)
+    if (rl_calibration_pool(c, n, op, dtype, &s, err))
         return -1;
-    for (size_t i = 0; i < n; i++) {
-        const struct rl_sample *key = c[i].key;
-        if (c[i].refused || c[i].by_row || strcmp(key->op->name, op) ||
-            (dtype && strcmp(dtype, rl_dtype(key->dtype)->name)))
-            continue;
-        memcpy(all + k, c[i].outcome, c[i].n * sizeof *all);
-        k += c[i].n;
-    }
-    int rc = rl_score(all, NULL, k, &s, err);
-    free(all);
-    if (!rc && s.n)
+    if (s.n)
         printf(
             "pooled %-18s %-10s n %6zu  median %5.2f  mean %5.2f  p90 %5.2f  bias %+5.2f"
             "  coverage %4.1f  width %4.2f\n",
             op, dtype ? dtype : "all", s.n, 100 * s.median_ape, 100 * s.mean_ape,
             100 * s.p90_ape, 100 * s.bias, 100 * s.coverage90, s.median_width);
-    return rc;
+    return 0;
 }
 
 static int print_all_pooled(const struct rl_calibration *c, size_t n,
@@ -229,7 +215,7 @@ static int calibrate(const struct rl_args *a, const struct rl_measured *m,
                               c, err);
     if (!rc)
         rc = report(a, c, m->ngroups, err);
-    if (!rc && dir && !o->few && !rl_arg(&rl_cmd_calibrate, a, "dry-run"))
+    if (!rc && dir && !o->prior && !rl_arg(&rl_cmd_calibrate, a, "dry-run"))
         rc = write_all(dir, c, m->ngroups, source ? source : "rooflint calibrate", err);
     for (size_t i = 0; i < m->ngroups; i++)
         rl_calibration_clear(&c[i]);
@@ -241,22 +227,26 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
 {
     const struct rl_command *me = &rl_cmd_calibrate;
     struct rl_calibrate_options o = {0};
+    struct rl_few_list few = {.n = 0};
+    const char *list = rl_arg(me, a, "few");
     struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
                                    rl_arg(me, a, "op"),     rl_arg(me, a, "impl"),
                                    rl_arg(me, a, "dtype"),  NULL};
     char user[4096];
     filter.user = rl_user_dir(user, sizeof user);
-    if (number_option(a, "few", 0, 1, &o.few, err) ||
+    if ((list && rl_few_parse(list, &few, err)) ||
         number_option(a, "folds", 5, 2, &o.folds, err) ||
         number_option(a, "starts", 3, 1, &o.starts, err))
         return -1;
     if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err))
         return -1;
     struct rl_kernel_db *db = NULL;
-    if (o.few && !(db = rl_kernel_db_load(a->data, err)))
+    if (list && !(db = rl_kernel_db_load(a->data, err)))
         return -1;
     o.prior = db;
-    int rc = calibrate(a, m, &o, err);
+    o.few = few.count[0];
+    bool table = few.n > 1 || o.few == RL_FEW_ALL;
+    int rc = table ? rl_few_curve(m, &o, &few, err) : calibrate(a, m, &o, err);
     rl_kernel_db_free(db);
     return rc;
 }

@@ -54,6 +54,8 @@ rooflint_SOURCES = \
 	src/cli.h \
 	src/cmd_bench.c \
 	src/cmd_calibrate.c \
+	src/cmd_calibrate.h \
+	src/cmd_calibrate_curve.c \
 	src/cmd_compare.c \
 	src/cmd_device.c \
 	src/cmd_hw.c \

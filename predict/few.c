@@ -1,0 +1,177 @@
+/* Few samples on a new device: an optimal design, and a fit from several entries.
+ *
+ * Which rows: around the nearest entry, a row is a direction in the space of the
+ * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd).  Measuring a row takes the
+ * variance along its direction away.  The next sample is the row that takes most
+ * from the variance summed over all rows (Bayesian I-optimal design, greedy): it
+ * comes out where latencies, bandwidths and peaks are each seen alone.
+ * The fit: from each of the nearest entries in turn, each with its own variants;
+ * the one that the samples move least from its centre wins (least cost, prior
+ * included), the nearest where two are alike.
+ * Ignores: how long a sample takes; that a variant may be unlike all entries.
+ */
+#include "few.h"
+
+#include "err.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CANDIDATES = 12, SCORED = 200 };
+static const double NOISE = 0.1;  /* log error that a measured row keeps */
+static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
+static const double BETTER = 0.8; /* a farther entry must cost so much less */
+
+struct design {
+    const struct rl_sample *row;
+    const struct rl_machine *m;
+    size_t n, width; /* rows; coefficients that are free */
+    double *j;       /* [n][width] */
+};
+
+static double log_time(const struct design *d, size_t i, const double *coef)
+{
+    double t = d->row[i].op->time(d->row[i].p, d->m, coef, NULL);
+    return t > 0 && isfinite(t) ? log(t) : 0;
+}
+
+static double moved(const struct rl_coef *c, double v, double by)
+{
+    v = c->kind == RL_C_LOG ? v * exp(by) : v + by;
+    return fmin(fmax(v, c->min), c->max);
+}
+
+/* ∂ log t / ∂ (u / sd) of every row, one column for each free coefficient. */
+static void derive(struct design *d, const struct rl_fit_prior *prior)
+{
+    const struct rl_coef *coef = d->row->op->coef;
+    double c[RL_MAXCOEFS];
+    size_t k = 0;
+    for (int i = 0; coef[i].name; i++) {
+        if (coef[i].kind == RL_C_CHOICE || prior->sd[i] <= 0)
+            continue;
+        memcpy(c, prior->center, sizeof c);
+        double high = moved(&coef[i], c[i], STEP * prior->sd[i]);
+        double low = moved(&coef[i], c[i], -STEP * prior->sd[i]);
+        for (size_t r = 0; r < d->n; r++) {
+            c[i] = high;
+            double up = log_time(d, r, c);
+            c[i] = low;
+            d->j[r * d->width + k] = (up - log_time(d, r, c)) / (2 * STEP);
+        }
+        k++;
+    }
+    d->width = k;
+}
+
+static double dot(const struct design *d, size_t a, size_t b)
+{
+    double s = 0;
+    for (size_t k = 0; k < d->width; k++)
+        s += d->j[a * d->width + k] * d->j[b * d->width + k];
+    return s;
+}
+
+/* Variance that measuring row i takes from the rows together. */
+static double gain(const struct design *d, size_t i)
+{
+    size_t step = d->n / SCORED + 1;
+    double var = dot(d, i, i) + NOISE * NOISE, sum = 0;
+    for (size_t r = 0; r < d->n; r += step) {
+        double both = dot(d, i, r);
+        sum += both * both / var;
+    }
+    return sum;
+}
+
+/* The rows' directions in what is still open after row i: J ← J (I − a w wᵀ), the
+ * root of the posterior covariance. */
+static void take(struct design *d, size_t i, double *w)
+{
+    memcpy(w, d->j + i * d->width, d->width * sizeof *w);
+    double var = dot(d, i, i), noise = NOISE * NOISE;
+    if (var <= 0)
+        return;
+    double a = (1 - sqrt(noise / (var + noise))) / var;
+    for (size_t r = 0; r < d->n; r++) {
+        double s = 0;
+        for (size_t k = 0; k < d->width; k++)
+            s += d->j[r * d->width + k] * w[k];
+        for (size_t k = 0; k < d->width; k++)
+            d->j[r * d->width + k] -= a * s * w[k];
+    }
+}
+
+static size_t free_coefs(const struct rl_op_type *op, const struct rl_fit_prior *prior)
+{
+    size_t n = 0;
+    for (int i = 0; op->coef[i].name; i++)
+        n += op->coef[i].kind != RL_C_CHOICE && prior->sd[i] > 0;
+    return n;
+}
+
+int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *m,
+                const struct rl_fit_prior *prior, size_t few, int *picked,
+                struct rl_error *err)
+{
+    struct design d = {row, m, n, free_coefs(row->op, prior), NULL};
+    double w[RL_MAXCOEFS];
+    d.j = rl_alloc(n * (d.width + 1), sizeof *d.j, err);
+    if (!d.j)
+        return -1;
+    derive(&d, prior);
+    memset(picked, 0, n * sizeof *picked);
+    for (size_t k = 0; k < few && k < n; k++) {
+        size_t best = n;
+        double most = -1;
+        for (size_t i = 0; i < n; i++) {
+            double g = picked[i] ? -1 : gain(&d, i);
+            if (g > most) {
+                most = g;
+                best = i;
+            }
+        }
+        if (best == n)
+            break;
+        picked[best] = 1;
+        take(&d, best, w);
+    }
+    free(d.j);
+    return 0;
+}
+
+int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_fit *out,
+               struct rl_error *err)
+{
+    struct rl_choice *c = rl_alloc(CANDIDATES, sizeof *c, err);
+    if (!c)
+        return -1;
+    int n = rl_choose_near(ask, CANDIDATES, c), rc = 0;
+    struct rl_fit_prior prior;
+    struct rl_fit_data from = *d;
+    from.prior = &prior;
+    for (int i = 0; !rc && i < n; i++) {
+        struct rl_fit fit;
+        rl_fit_prior_of(d->op, &prior);
+        memcpy(prior.center, c[i].coef, sizeof prior.center);
+        from.starts = i == 0 ? d->starts : 1;
+        rc = rl_fit_run(&from, &fit, err);
+        if (!rc && (i == 0 || fit.cost < BETTER * out->cost))
+            *out = fit;
+    }
+    free(c);
+    return rc;
+}
+
+void rl_few_interval(const struct rl_choice *c, size_t n, double *lo, double *hi)
+{
+    static const double SAMPLES = 4; /* that halve what is open */
+    double own_lo = c->kernel ? c->kernel->lo : 0.5 * c->log_lo;
+    double own_hi = c->kernel ? c->kernel->hi : 0.5 * c->log_hi;
+    double left = 1 / (1 + (double)n / SAMPLES);
+    double open_lo = fmax(c->log_lo * c->log_lo - own_lo * own_lo, 0);
+    double open_hi = fmax(c->log_hi * c->log_hi - own_hi * own_hi, 0);
+    *lo = -sqrt(own_lo * own_lo + open_lo * left);
+    *hi = sqrt(own_hi * own_hi + open_hi * left);
+}
