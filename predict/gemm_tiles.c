@@ -96,6 +96,11 @@ static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m,
     return &r->tile;
 }
 
+bool rl_gemm_fine(int cc)
+{
+    return cc >= 90 && cc < 120;
+}
+
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
                                          double cols, int *n)
 {
@@ -103,6 +108,6 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
         *n = 1;
         return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols);
     }
-    *n = cc >= 90 && cc < 120 ? NMENU : NCOARSE;
+    *n = rl_gemm_fine(cc) ? NMENU : NCOARSE;
     return menu;
 }

@@ -2,6 +2,8 @@
 #ifndef RL_GEMM_TILES_H
 #define RL_GEMM_TILES_H
 
+#include <stdbool.h>
+
 struct rl_gemm_tile {
     double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
     double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
@@ -17,6 +19,10 @@ enum rl_gemm_menu {
 };
 
 enum { RL_GEMM_MAXTILES = 24 }; /* of a menu */
+
+/* Matrix units fed by wgmma or tcgen05 (compute capability 9 to 11), others by
+ * mma.sync. */
+bool rl_gemm_fine(int cc);
 
 /* The tiles that a library considers for m × n on a device of compute
  * capability cc; *n of them. */

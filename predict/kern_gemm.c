@@ -44,8 +44,6 @@ enum {
     L2,
     KEEP,
     KEEP_SHARP,
-    COPIES,
-    XCOPIES,
     REDUCE,
     REDUCE_BW,
     CLOCK,
@@ -54,23 +52,36 @@ enum {
     QUANT_ROW,
     QUANT_CTA,
     FLOOR,
+    TURNS,
     MENU
 };
+
+/* How a benchmark takes its operands in turn: weights and inputs in memory, one
+ * set of them a call; `fill`: only so many weights as L2 holds. */
+static const struct turns {
+    double weights, inputs;
+    bool fill;
+} turns[] = {
+    {6, 1, false}, /* vLLM */
+    {6, 6, false}, /* SGLang */
+    {5, 1, true},  /* TensorRT-LLM */
+    {5, 1, false}, /* earlier versions of it */
+    {1, 1, false}, /* vLLM, block fp8 and nvfp4 */
+};
+enum { NTURNS = sizeof turns / sizeof *turns };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
     {"fixed", "us", RL_C_LOG, 2.8, 0.3, 400, 0.5, "launch and the first loads"},
     {"eff", "1", RL_C_LOG, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
-    {"chain", "us", RL_C_LOG, 1, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
+    {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.2, 0.01, 5, 0.8, "filling the pipeline, each wave"},
     {"epilogue", "1", RL_C_LOG, 1.7, 0.05, 20, 0.7, "output bytes over the L2 rate"},
     {"dram", "1", RL_C_LOG, 0.9, 0.4, 1.15, 0.1, "sustained DRAM rate reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
     {"l2", "1", RL_C_LOG, 1.3, 0.05, 6, 0.5, "L2 rate reached"},
-    {"keep", "1", RL_C_LOG, 0.5, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
-    {"keep_sharp", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},
-    {"copies", "1", RL_C_LOG, 5.5, 0.8, 8, 0.3, "weights in turn in the benchmark"},
-    {"xcopies", "1", RL_C_LOG, 2, 0.8, 8, 0.8, "inputs in turn in the benchmark"},
+    {"keep", "1", RL_C_LOG, 0.8, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
+    {"keep_sharp", "1", RL_C_LOG, 10, 1, 60, 0.5, "sharpness of that boundary"},
     {"reduce", "us", RL_C_LOG, 2.5, 0.05, 10, 0.5, "adding the parts of a split k"},
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
@@ -79,23 +90,24 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
+    {"turns", "1", RL_C_CHOICE, 0, 0, NTURNS - 1, 0, "operands in turn in the benchmark"},
     {"menu", "1", RL_C_CHOICE, 0, 0, RL_GEMM_NMENUS - 1, 0, "enum rl_gemm_menu"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
 static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
 enum { NSPLITS = sizeof splits / sizeof *splits };
-static const double K_STEP = 64;      /* k is padded to the main loop's step */
 static const double SPLIT_CTAS = 4;   /* no split beyond so many CTAs per SM */
 static const double OUT_BYTES = 2;    /* Y in 16 bits */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
+static const double SMALL = 2097152; /* m·n·k */
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
 struct gemm {
-    double m, n, k;          /* k padded */
+    double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
     double per_sm;           /* 1 / SMs */
     double fma_s;            /* seconds of k multiply-adds of one SM */
@@ -132,6 +144,25 @@ static bool quantises(const struct rl_dtype_info *dt)
 {
     return !dt->weight_only && (dt->unit == RL_FP8 || dt->unit == RL_INT8 ||
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
+}
+
+/* Sets g->dram_s; returns the share of X that L2 does not hold. */
+static double dram(struct gemm *g, const struct rl_machine *mc, double k, const double *c)
+{
+    const struct turns *in = &turns[(int)c[TURNS]];
+    double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * OUT_BYTES;
+    double room = c[KEEP] * mc->l2_bytes + 1, once = w + x + y;
+    double all = in->weights, ymiss = miss(once, room, c[KEEP_SHARP]);
+    double wmiss = 1, xmiss = ymiss;
+    if (mc->warm > 0) {
+        if (in->fill)
+            all = fmin(all, whole(mc->l2_bytes / w));
+        double between = in->inputs > 1 ? all * (w + x) + y : all * w + x + y;
+        wmiss = miss(between, room, c[KEEP_SHARP]);
+        xmiss = in->inputs > 1 ? wmiss : ymiss;
+    }
+    g->dram_s = (w * wmiss + x * xmiss + y * ymiss) / (c[DRAM] * mc->dram);
+    return xmiss;
 }
 
 static void prepare(struct gemm *g, const struct rl_machine *mc,
@@ -208,7 +239,7 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
         double room = best->seconds - reduce, cubes = cube(room), tensor, l2;
         int in = left;
         bool better = false;
-        if (s > 1 && (g->k < K_STEP * s || room <= g->dram_s))
+        if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
             break;
         left = 0;
         for (int j = 0; j < in; j++) {
@@ -229,6 +260,14 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
     }
 }
 
+static bool splits_k(const struct rl_machine *mc, const struct gemm *g, int menu)
+{
+    if (menu != RL_GEMM_SPLIT)
+        return false;
+    bool gddr = mc->cc > 80 && !rl_gemm_fine(mc->cc);
+    return !(mc->warm > 0 && gddr && g->m > 1 && g->m * g->n * g->k <= SMALL);
+}
+
 static double quantise(const struct gemm *g, const struct rl_machine *mc, double missed)
 {
     double bw = missed * mc->dram + (1 - missed) * mc->l2_bw / 2;
@@ -242,20 +281,17 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_GEMM_DTYPE]);
     struct gemm g = {
         .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes};
-    double k = p[RL_GEMM_K], w = g.n * k * g.wb, x = g.m * k * g.xb;
-    double y = g.m * g.n * OUT_BYTES, room = c[KEEP] * mc->l2_bytes + 1;
-    double wmiss =
-        mc->warm > 0 ? miss(c[COPIES] * w + c[XCOPIES] * x + y, room, c[KEEP_SHARP]) : 1;
-    double xmiss = miss(w + c[XCOPIES] * x + y, room, c[KEEP_SHARP]);
-    g.k = K_STEP * whole(k / K_STEP);
-    g.dram_s = (w * wmiss + (x + y) * xmiss) / (c[DRAM] * mc->dram);
+    double k = p[RL_GEMM_K];
+    g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
+    g.k = g.k_step * whole(k / g.k_step);
+    double xmiss = dram(&g, mc, k, c);
     prepare(&g, mc, dt, c);
 
     int n, menu = (int)c[MENU];
     const struct rl_gemm_tile *tile =
         rl_gemm_tiles((enum rl_gemm_menu)menu, mc->cc, g.m, g.n, &n);
     struct best best = {INFINITY, 0, 0};
-    search(&g, tile, n, menu == RL_GEMM_SPLIT ? NSPLITS : 1, &best);
+    search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
 
     double t = best.seconds * (1 + c[CLOCK] * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
