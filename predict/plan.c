@@ -565,11 +565,23 @@ struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_devi
     return pl;
 }
 
+/* Operators whose kernel entries binding a graph may ask for. */
+static bool is_asked(const struct rl_op_type *op, const void *graph)
+{
+    const struct rl_graph *g = graph;
+    bool alternative = op == &rl_op_attention_masked || op == &rl_op_attention_scores;
+
+    for (size_t i = 0; i < g->nnodes; i++)
+        if (g->node[i].op == op)
+            return true;
+    return alternative;
+}
+
 struct rl_plan *rl_plan_new(const char *data, const struct rl_device *d,
                             const struct rl_model *m, const struct rl_runtime *r,
                             const struct rl_setup *s, struct rl_error *err)
 {
-    struct rl_kernel_db *db = rl_kernel_db_load(data, err);
+    struct rl_kernel_db *db = rl_kernel_db_load_for(data, is_asked, &m->graph, err);
     struct rl_plan *pl = db ? rl_plan_bind(db, d, m, r, s, err) : NULL;
     if (pl)
         pl->own_db = db;

@@ -1,6 +1,7 @@
 /* rooflint hw list | show H | check [FILE...]: what the hardware files say. */
 #include "command.h"
 #include "device_rows.h"
+#include "kernel.h"
 #include "path.h"
 #include "runtime.h"
 #include "show.h"
@@ -25,7 +26,8 @@ const struct rl_command rl_cmd_hw = {
     .details =
         "show prints every ceiling with its interval, where the value comes from, and "
         "whether it was measured, stands on a data sheet or is a prior. check reads "
-        "device files (all shipped ones without FILE) and names the first finding of "
+        "device files (without FILE all shipped ones and the tables beside them) and "
+        "names the first finding of "
         "each: wrong units, sparse or half-rate figures, GB taken for GiB, bandwidths "
         "that bus and pin rate do not give, measurements above physics, missing "
         "sources, duplicates.",
@@ -303,12 +305,23 @@ static int check_runtimes(const char *data)
     return bad;
 }
 
+/* Every row of hwdb/kernels, where a prediction reads those of its operators. */
+static int check_kernels(const char *data)
+{
+    struct rl_error err = {0};
+    struct rl_kernel_db *db = rl_kernel_db_load(data, &err);
+    int n = db ? rl_kernel_db_count(db) : -report(&err);
+
+    rl_kernel_db_free(db);
+    return n;
+}
+
 static int check_all(const char *data)
 {
     char *dir = rl_path_join(data, "hwdb", "devices", (char *)NULL);
     struct rl_error err = {0};
     char **ids;
-    int n, bad = 0;
+    int n, bad = 0, entries;
 
     if (!dir || rl_list_dir(dir, ".csv", &ids, &n, &err)) {
         free(dir);
@@ -324,8 +337,10 @@ static int check_all(const char *data)
     if (rl_hwdb_check(data, &err))
         bad += report(&err);
     bad += check_runtimes(data);
+    if ((entries = check_kernels(data)) < 0)
+        bad++;
     if (!bad)
-        printf("%d devices are in order\n", n);
+        printf("%d devices and %d kernel entries are in order\n", n, entries);
     rl_free_names(ids, n);
     free(dir);
     return bad;

@@ -39,6 +39,8 @@ librl_la_SOURCES += \
 	src/quantcfg.c \
 	src/quantcfg.h \
 	src/rooflint.h \
+	src/rows.c \
+	src/rows.h \
 	src/runtime.c \
 	src/runtime.h \
 	src/table.c \

@@ -112,23 +112,31 @@ void rl_free_names(char **names, int n)
     free(names);
 }
 
+/* A file's length, or a guess at that of a pipe. */
+static size_t length_of(FILE *f)
+{
+    struct stat st;
+
+    return fstat(fileno(f), &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 65536;
+}
+
 static char *read_stream(FILE *f, const char *path, size_t limit, size_t *len,
                          struct rl_error *err)
 {
-    size_t cap = 0, n = 0, got;
+    size_t cap = 0, n = 0, step = length_of(f);
     char *text = NULL;
 
-    do {
-        void *p = rl_grow(text, &cap, n + 65536, 1, err);
+    step = step < limit ? step : limit;
+    do { /* a byte for the NUL, and one to meet the end */
+        void *p = rl_grow(text, &cap, n + step + 2, 1, err);
 
         if (!p) {
             free(text);
             return NULL;
         }
         text = p;
-        got = fread(text + n, 1, cap - n - 1, f);
-        n += got;
-    } while (got > 0 && n <= limit);
+        n += fread(text + n, 1, cap - n - 1, f);
+    } while (n + 1 == cap && n <= limit);
     if (ferror(f))
         rl_fail(err, RL_EIO, path, 0, "cannot read: %s", strerror(errno));
     else if (n > limit)

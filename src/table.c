@@ -1,232 +1,88 @@
-/* CSV files with a header row, read whole.
- *
- * libcsv splits the fields; lines are cut here, because it skips blank lines,
- * knows no comments and reports errors by byte, while a message must name the
- * line.  Cells lie in one pool: a field and its separator are never shorter
- * than the text it becomes and its NUL, so the pool is as long as the file.
- */
+/* CSV files with a header row, read whole.  All cells lie in one pool, as long as
+ * the file: see rows.c. */
 #include "table.h"
 
 #include "err.h"
 #include "path.h"
+#include "rows.h"
 #include "units.h"
 
-#include <csv.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_BYTES   ((size_t)64 << 20)
-#define MOST_LINE    ((size_t)1 << 20)
-#define MOST_COLUMNS 256
-
-struct reader {
-    struct rl_table *t;
-    struct rl_error *err;
-    char *fill; /* next free byte of the pool */
-    size_t ncells, cells_cap, rows_cap;
-    int line, fields;
-    bool failed;
-    char *field[MOST_COLUMNS];
+struct room { /* of the growing arrays */
+    size_t cells, rows;
 };
 
-static void on_field(void *data, size_t len, void *user)
+static int take_header(struct rl_table *t, const struct rl_rows *r)
 {
-    struct reader *r = user;
+    size_t n = (size_t)r->nfields;
 
-    if (r->fields < MOST_COLUMNS) {
-        r->field[r->fields] = r->fill;
-        if (len)
-            memcpy(r->fill, data, len);
-        r->fill[len] = '\0';
-        r->fill += len + 1;
-    }
-    r->fields++;
-}
-
-static int bad_line(struct reader *r, const char *what)
-{
-    r->failed = true;
-    return rl_fail(r->err, RL_EFORMAT, r->t->source, r->line, "%s", what);
-}
-
-static int take_header(struct reader *r)
-{
-    struct rl_table *t = r->t;
-
-    t->header = rl_alloc((size_t)r->fields, sizeof *t->header, r->err);
+    t->header = rl_alloc(n, sizeof *t->header, r->err);
     if (!t->header)
         return -1;
-    t->ncols = r->fields;
-    memcpy(t->header, r->field, (size_t)r->fields * sizeof *t->header);
-    for (int i = 0; i < t->ncols; i++) {
-        if (!*t->header[i])
-            return rl_fail(r->err, RL_EFORMAT, t->source, r->line,
-                           "column %d of the header has no name", i + 1);
-        for (int j = 0; j < i; j++)
-            if (strcmp(t->header[i], t->header[j]) == 0)
-                return rl_fail(r->err, RL_EFORMAT, t->source, r->line,
-                               "column '%.60s' is named twice", t->header[i]);
-    }
+    memcpy(t->header, r->field, n * sizeof *t->header);
+    t->ncols = r->nfields;
     return 0;
 }
 
-static int take_row(struct reader *r)
+static int take_row(struct rl_table *t, const struct rl_rows *r, struct room *room)
 {
-    struct rl_table *t = r->t;
-    size_t ncols = (size_t)t->ncols;
+    size_t ncols = (size_t)t->ncols, n = (size_t)t->nrows;
     void *p;
 
-    if (r->fields != t->ncols)
-        return rl_fail(r->err, RL_EFORMAT, t->source, r->line,
-                       "expected %d fields as in the header, found %d", t->ncols,
-                       r->fields);
-    p = rl_grow(t->cell, &r->cells_cap, r->ncells + ncols, sizeof *t->cell, r->err);
+    p = rl_grow(t->cell, &room->cells, (n + 1) * ncols, sizeof *t->cell, r->err);
     if (!p)
         return -1;
     t->cell = p;
-    p = rl_grow(t->line, &r->rows_cap, (size_t)t->nrows + 1, sizeof *t->line, r->err);
+    p = rl_grow(t->line, &room->rows, n + 1, sizeof *t->line, r->err);
     if (!p)
         return -1;
     t->line = p;
-    memcpy(t->cell + r->ncells, r->field, ncols * sizeof *t->cell);
-    r->ncells += ncols;
+    memcpy(t->cell + n * ncols, r->field, ncols * sizeof *t->cell);
     t->line[t->nrows++] = r->line;
     return 0;
 }
 
-static void on_row(int end, void *user)
+static int take_rows(struct rl_table *t, struct rl_rows *r)
 {
-    struct reader *r = user;
+    struct room room = {0};
+    int rc = rl_rows_header(r, NULL, 0, NULL, t->pool), more = 0;
 
-    (void)end;
-    if (r->failed)
-        return;
-    if (r->fields > MOST_COLUMNS)
-        bad_line(r, "more than 256 columns");
-    else if ((r->t->header ? take_row(r) : take_header(r)) < 0)
-        r->failed = true;
-    r->fields = 0;
-}
-
-static bool is_blank(const char *s, size_t len)
-{
-    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t'))
-        len--;
-    return len == 0;
-}
-
-/* A line without quotes needs no parser: cut at the commas and trimmed, as
- * libcsv would, in a quarter of its time. */
-static void cut_plain(struct reader *r, const char *s, size_t len)
-{
-    const char *end = s + len;
-
-    for (;;) {
-        const char *comma = memchr(s, ',', (size_t)(end - s)),
-                   *stop = comma ? comma : end;
-        const char *last = stop;
-        while (s < last && (*s == ' ' || *s == '\t'))
-            s++;
-        while (s < last && (last[-1] == ' ' || last[-1] == '\t'))
-            last--;
-        on_field((void *)(uintptr_t)s, (size_t)(last - s), r);
-        if (!comma)
-            break;
-        s = comma + 1;
-    }
-    on_row('\n', r);
-}
-
-/* One line without its end. */
-static int take_line(struct reader *r, struct csv_parser *csv, const char *s, size_t len)
-{
-    size_t quotes = 0, done;
-
-    if (len && s[len - 1] == '\r')
-        len--;
-    if (len > MOST_LINE)
-        return bad_line(r, "line longer than 1 MiB");
-    if (memchr(s, '\0', len))
-        return bad_line(r, "NUL byte: not a text file");
-    if (s[0] == '#' || is_blank(s, len))
-        return 0;
-    if (memchr(s, '\r', len))
-        return bad_line(r, "carriage return inside a line");
-    for (size_t i = 0; i < len; i++)
-        quotes += s[i] == '"';
-    if (quotes % 2)
-        return bad_line(r, "quote is not closed on its line");
-    if (quotes == 0) {
-        cut_plain(r, s, len);
-        return r->failed ? -1 : 0;
-    }
-    done = csv_parse(csv, s, len, on_field, on_row, r);
-    if (done != len || csv_parse(csv, "\n", 1, on_field, on_row, r) != 1) {
-        bad_line(r, csv_error(csv) == CSV_EPARSE
-                        ? "quote in the middle of a field: quote the field, double its "
-                          "quotes"
-                        : csv_strerror(csv_error(csv)));
-        r->err->column = (int)done + 1;
-    }
-    return r->failed ? -1 : 0;
-}
-
-static int take_lines(struct reader *r, const char *text, size_t len)
-{
-    struct csv_parser csv;
-    const char *end = text + len;
-
-    if (csv_init(&csv, CSV_STRICT | CSV_STRICT_FINI) != 0)
-        return rl_fail(r->err, RL_ENOMEM, r->t->source, 0, "cannot start libcsv");
-    while (text < end && !r->failed) {
-        const char *nl = memchr(text, '\n', (size_t)(end - text));
-        const char *stop = nl ? nl : end;
-
-        r->line++;
-        if (take_line(r, &csv, text, (size_t)(stop - text)) < 0)
-            r->failed = true;
-        text = stop + 1;
-    }
-    csv_free(&csv);
-    if (r->failed)
-        return -1;
-    if (!r->t->header)
-        return rl_fail(r->err, RL_EFORMAT, r->t->source, 1,
-                       "expected a header row, found an empty file");
-    return 0;
+    if (!rc)
+        rc = take_header(t, r);
+    while (!rc && (more = rl_rows_next(r)) > 0)
+        rc = rl_rows_cut(r, r->fill) || take_row(t, r, &room);
+    return rc || more;
 }
 
 struct rl_table *rl_table_parse(const char *source, const char *text, size_t len,
                                 struct rl_error *err)
 {
-    struct rl_error own = {0}; /* so that a column can always be set */
-    struct reader r = {.err = err ? err : &own};
+    struct rl_rows r;
+    size_t room = 0;
+    struct rl_table *t = rl_alloc(1, sizeof *t, err);
+    int rc = -1;
 
-    if (len > MOST_BYTES) {
-        rl_fail(err, RL_EFORMAT, source, 0, "file larger than 64 MiB");
+    if (!t || rl_rows_init(&r, source, text, len, err) < 0) {
+        free(t);
         return NULL;
     }
-    r.t = rl_alloc(1, sizeof *r.t, r.err);
-    if (!r.t)
-        return NULL;
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        text += 3;
-        len -= 3;
-    }
-    r.t->source = rl_strdup(source, r.err);
-    r.fill = r.t->pool = rl_alloc(len + 2, 1, r.err);
-    if (!r.t->source || !r.t->pool || take_lines(&r, text, len) < 0) {
-        rl_table_free(r.t);
-        return NULL;
-    }
-    return r.t;
+    t->source = rl_strdup(source, err);
+    t->pool = rl_grow(NULL, &room, len + 1, 1, err);
+    if (t->source && t->pool)
+        rc = take_rows(t, &r);
+    rl_rows_clear(&r);
+    if (!rc)
+        return t;
+    rl_table_free(t);
+    return NULL;
 }
 
 struct rl_table *rl_table_read(const char *path, struct rl_error *err)
 {
     size_t len;
-    char *text = rl_read_file(path, MOST_BYTES, &len, err);
+    char *text = rl_read_file(path, RL_MOST_BYTES, &len, err);
     struct rl_table *t = text ? rl_table_parse(path, text, len, err) : NULL;
 
     free(text);

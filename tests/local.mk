@@ -13,6 +13,7 @@ unit_tests = \
 	tests/test_harness.t \
 	tests/test_json.t \
 	tests/test_kern_scan.t \
+	tests/test_kernel.t \
 	tests/test_kern_attention.t \
 	tests/test_kern_moe_comm.t \
 	tests/test_model.t \

@@ -2,6 +2,8 @@
 
 #include "units.h"
 
+#include <stdio.h>
+
 Test(units, tokens)
 {
     static const struct {
@@ -51,6 +53,40 @@ Test(units, numbers)
     cr_expect_eq(v, 0.5);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(rl_parse_number(bad[i], &v), -1, "%s", bad[i]);
+}
+
+/* The short way to a number rounds as the long one. */
+Test(units, numbers_as_strtod_reads_them)
+{
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "0.1",
+                                        "-2.675",
+                                        "123456789.012345",
+                                        "00.30",
+                                        "1.",
+                                        ".000001",
+                                        "999999999999999",
+                                        "0.999999999999999",
+                                        "3.4e-5",
+                                        "1E3",
+                                        "1234567890.1234567",
+                                        "+7"};
+    char text[32];
+    double v;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cr_expect_eq(rl_parse_number(texts[i], &v), 0, "%s", texts[i]);
+        cr_expect_eq(v, strtod(texts[i], NULL), "%s", texts[i]);
+    }
+    srand(1);
+    for (int i = 0; i < 20000; i++) {
+        int decimals = rand() % 12;
+        snprintf(text, sizeof text, "%.*f", decimals,
+                 rand() / 65536.0 / (1 + rand() % 999));
+        cr_expect_eq(rl_parse_number(text, &v), 0, "%s", text);
+        cr_expect_eq(v, strtod(text, NULL), "%s", text);
+    }
 }
 
 Test(units, factors)
