@@ -48,9 +48,11 @@ CUDA_ARCHS =
 NVCCFLAGS = -O3 -std=c++17 -Xcompiler=-Wall -D_GNU_SOURCE
 cuda_sources = \
 	microbench/cuda/attention.cu \
+	microbench/cuda/conv.cu \
 	microbench/cuda/copy.cu \
 	microbench/cuda/elementwise.cu \
 	microbench/cuda/env.cu \
+	microbench/cuda/gdn.cu \
 	microbench/cuda/gemm.cu \
 	microbench/cuda/gemv.cu \
 	microbench/cuda/launch.cu \
@@ -60,10 +62,17 @@ cuda_sources = \
 	microbench/cuda/power.cu \
 	microbench/cuda/rates.cu \
 	microbench/cuda/scan.cu \
-	microbench/cuda/ssd.cu
+	microbench/cuda/selective.cu \
+	microbench/cuda/ssd.cu \
+	microbench/cuda/ssd_update.cu
 cuda_objects = $(cuda_sources:.cu=.o)
 
-EXTRA_DIST += $(cuda_sources) microbench/cuda/gpu.h build-aux/cuda-archs
+cuda_headers = \
+	microbench/cuda/gpu.h \
+	microbench/cuda/ptx.h \
+	microbench/cuda/scan.h
+
+EXTRA_DIST += $(cuda_sources) $(cuda_headers) build-aux/cuda-archs
 CLEANFILES += $(cuda_objects) rooflint-bench-cuda
 
 SUFFIXES = .cu
@@ -72,7 +81,7 @@ SUFFIXES = .cu
 	$(AM_V_GEN)$(NVCC) $(NVCCFLAGS) -I$(srcdir)/src \
 	    `$(srcdir)/build-aux/cuda-archs $(NVCC) "$(CUDA_ARCHS)"` -c -o $@ $<
 
-$(cuda_objects): microbench/cuda/gpu.h microbench/harness.h
+$(cuda_objects): $(cuda_headers) microbench/harness.h
 
 rooflint-bench-cuda: $(cuda_objects) libmb.la
 	$(AM_V_GEN)$(NVCC) -o $@ $(cuda_objects) .libs/libmb.a \

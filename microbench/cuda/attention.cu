@@ -331,8 +331,8 @@ static int take(struct mb_env *e, struct mb_case *c, struct rl_error *err)
            kv = (double)c->par[0] * c->par[2] * c->par[4] * c->par[5];
     a->q = gpu_take<half_t>(&cut, q);
     a->o = gpu_take<half_t>(&cut, q);
-    a->part =
-        gpu_take<float>(&cut, (double)c->par[0] * c->par[3] * 256 * (c->par[5] + 2));
+    a->part = gpu_take<float>(&cut, (double)c->par[0] * c->par[3] * c->par[7] *
+                                        (c->par[5] + 2));
     a->k = gpu_take<half_t>(&cut, kv);
     a->v = gpu_take<half_t>(&cut, kv);
     if (!a->q || !a->o || !a->part || !a->k || !a->v)

@@ -172,7 +172,20 @@ static void peer_teardown(struct mb_env *e, struct mb_case *c)
     free(s);
 }
 
-GPU_ITEM(peer, "copy to the next GPU", true, peer_make, peer_setup, NULL, peer_run,
+static int peer_check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
+{
+    struct copy *s = (struct copy *)c->state;
+    char here[16], there[16];
+    size_t at = (size_t)c->par[0] - sizeof here;
+    if (peer_run(e, c, 1, err) < 0)
+        return -1;
+    GPU_TRY(cudaMemcpy(here, e->arena + at, sizeof here, cudaMemcpyDeviceToHost));
+    GPU_TRY(cudaMemcpy(there, s->host + at, sizeof there, cudaMemcpyDeviceToHost));
+    return gpu_expect("last bytes differ", memcmp(here, there, sizeof here), 0, 1, 0,
+                      err);
+}
+
+GPU_ITEM(peer, "copy to the next GPU", true, peer_make, peer_setup, peer_check, peer_run,
          peer_teardown)
 
 /* NCCL.  The few declarations needed are its stable C ABI. */
@@ -243,6 +256,8 @@ static int collective_setup(struct mb_env *e, struct mb_case *c, struct rl_error
         rc = cudaMalloc((void **)&s->buf[s->n], 2 * (size_t)c->par[0]);
         if (rc == cudaSuccess)
             rc = cudaMemset(s->buf[s->n], 0x3c, 2 * (size_t)c->par[0]);
+        if (rc == cudaSuccess)
+            rc = cudaDeviceSynchronize(); /* the streams below do not wait for it */
         if (rc == cudaSuccess)
             rc = cudaStreamCreateWithFlags(&s->stream[s->n], cudaStreamNonBlocking);
     }

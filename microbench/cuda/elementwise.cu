@@ -136,10 +136,11 @@ __global__ void __launch_bounds__(THREADS)
     p[64] = __float2bfloat16(b * cs.x + a * cs.y);
 }
 
+/* every launch other rows of the table: id + shift */
 __global__ void __launch_bounds__(THREADS)
-    gather(const bf16 *table, const int *id, bf16 *y, int width)
+    gather(const bf16 *table, const int *id, int shift, int vocab, bf16 *y, int width)
 {
-    const bf16 *from = table + (size_t)id[blockIdx.x] * width;
+    const bf16 *from = table + (size_t)((id[blockIdx.x] + shift) % vocab) * width;
     bf16 *to = y + (size_t)blockIdx.x * width;
     for (int i = threadIdx.x * 8; i < width; i += THREADS * 8)
         *(uint4 *)(to + i) = *(const uint4 *)(from + i);
@@ -163,6 +164,17 @@ static const struct kind {
     [EMBEDDING] = {"embedding", "gather", 1, 1, 0},
 };
 
+/* As large as a real one, and larger than four times the L2. */
+static int vocab_of(const struct mb_env *e, int width)
+{
+    return (int)fmax(32000, 4 * e->l2_bytes / (2.0 * width));
+}
+
+static int row_of_table(const struct mb_env *e, int i, int width)
+{
+    return (int)((uint64_t)i * 2654435761u % (uint64_t)vocab_of(e, width));
+}
+
 static const int rows_of[] = {1, 16, 64, 256, 1024, 4096, 8192};
 static const int widths[] = {1024, 2048, 4096, 8192, 14336};
 
@@ -175,7 +187,8 @@ static int element_case(struct mb_env *e, int kind, int i, struct mb_case *c, bo
     const struct kind *k = &kinds[kind];
     double set = n * 2 * (k->reads + k->writes);
     long copies = (long)ceil(4 * e->l2_bytes / set) + 1;
-    if (n * 8 * copies + 700e6 > 0.9 * (double)e->arena_bytes)
+    double table = kind == EMBEDDING ? vocab_of(e, widths[w]) * width * 2 : 0;
+    if (n * 6 * copies + table + 8e6 > 0.9 * (double)e->arena_bytes)
         return -1;
     *quick = w == 2 && (r == 0 || r == 5);
     c->par[0] = kind, c->par[1] = rows_of[r], c->par[2] = widths[w], c->par[3] = copies;
@@ -199,17 +212,15 @@ struct elements {
     int *ids;
 };
 
-enum { VOCAB = 32000 };
-
 static void launch(struct mb_env *e, const struct mb_case *c)
 {
     struct elements *s = (struct elements *)c->state;
     int rows = (int)c->par[1], width = (int)c->par[2];
-    size_t n = (size_t)rows * width, at = e->turn++ % (size_t)c->par[3] * n;
+    size_t n = (size_t)rows * width, turn = e->turn++, at = turn % (size_t)c->par[3] * n;
     unsigned flat = (unsigned)((n / 8 + THREADS - 1) / THREADS);
     switch (c->par[0]) {
     case NORM:
-        rms_norm<<<rows, THREADS, 0, e->stream>>>(s->a + at, NULL, s->w, s->y + at,
+        rms_norm<<<rows, THREADS, 0, e->stream>>>(s->a + at, nullptr, s->w, s->y + at,
                                                   width);
         break;
     case NORM_RESIDUAL:
@@ -229,7 +240,9 @@ static void launch(struct mb_env *e, const struct mb_case *c)
             s->a + at, s->angles, n / 2, width / 128);
         break;
     default:
-        gather<<<rows, THREADS, 0, e->stream>>>(s->w, s->ids, s->y + at, width);
+        gather<<<rows, THREADS, 0, e->stream>>>(
+            s->w, s->ids, (int)(turn * (size_t)rows % (size_t)vocab_of(e, width)),
+            vocab_of(e, width), s->y + at, width);
     }
 }
 
@@ -254,7 +267,8 @@ static int setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)
     struct gpu_cut cut = gpu_cut_all(e);
     s->ids = gpu_take<int>(&cut, c->par[1]);
     s->angles = gpu_take<float2>(&cut, 4096 * 64);
-    double w = (double)c->par[2] * (table ? VOCAB : 1);
+    int width = (int)c->par[2];
+    double w = (double)width * (table ? vocab_of(e, width) : 1);
     s->w = gpu_take<bf16>(&cut, w);
     s->y = gpu_take<bf16>(&cut, n);
     s->a = gpu_take<bf16>(&cut, n);
@@ -263,7 +277,7 @@ static int setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)
         return gpu_no_room(err);
     int ids[8192];
     for (int i = 0; i < 8192; i++)
-        ids[i] = (int)((unsigned)i * 2654435761u % VOCAB);
+        ids[i] = row_of_table(e, i, width);
     GPU_TRY(
         cudaMemcpy(s->ids, ids, sizeof *ids * (size_t)c->par[1], cudaMemcpyHostToDevice));
     if (gpu_fill(e, s->w, w, GPU_BF16, 1, err) ||
@@ -327,7 +341,7 @@ static int check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
         return rl_fail(err, RL_ENOMEM, NULL, 0, "out of memory");
     const bf16 *w = s->w;
     if (c->par[0] == EMBEDDING)
-        w += (size_t)((unsigned)(c->par[1] - 1) * 2654435761u % VOCAB) * width;
+        w += (size_t)row_of_table(e, (int)c->par[1] - 1, (int)width) * width;
     int rc = gpu_fetch(e, s->a + row, width, GPU_BF16, buf, err) ||
              gpu_fetch(e, s->b + row, width, GPU_BF16, buf + width, err) ||
              gpu_fetch(e, w, width, GPU_BF16, buf + 2 * width, err);

@@ -1,6 +1,7 @@
 /* The device, its stream and arena, the blocked stream, and contents of
  * buffers. */
 #include "gpu.h"
+#include "ptx.h"
 
 #include <math.h>
 
@@ -26,30 +27,51 @@ int gpu_expect(const char *what, double got, double want, double scale, double t
                    got, want, tol * scale);
 }
 
-/* The blocked stream.  globaltimer ticks in nanoseconds; five seconds on the
- * device's side end the wait should the host die or forget. */
+/* The blocked stream.  Five seconds on the device's side end the wait should the
+ * host die, or hang in a launch because the queue is full; flag[1] tells so. */
 __global__ void wait_for_flag(volatile int *flag)
 {
-    unsigned long long begin, now;
-    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
-    do
-        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
-    while (*flag == 0 && now - begin < 5000000000ull);
+    unsigned long long begin = ptx_globaltimer();
+    while (flag[0] == 0)
+        if (ptx_globaltimer() - begin > 5000000000ull) {
+            flag[1] = 1;
+            break;
+        }
 }
 
 int gpu_block(struct mb_env *e, struct rl_error *err)
 {
-    *e->flag = 0;
+    e->flag[0] = e->flag[1] = 0;
     __sync_synchronize();
     wait_for_flag<<<1, 1, 0, e->stream>>>(e->flag_dev);
     return gpu_launched("blocking the stream", err);
 }
 
+/* Blocks of this kernel that run at once on the whole device: the grid of a kernel
+ * that strides over its data, so that there is no second, half-empty wave. */
+int gpu_resident(const struct mb_env *e, const void *kernel, int threads)
+{
+    int n = 0;
+    if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, kernel, threads, 0) !=
+            cudaSuccess ||
+        n < 1)
+        n = 1;
+    return n * e->sms;
+}
+
 void gpu_release(struct mb_env *e)
 {
     __sync_synchronize();
-    *e->flag = 1;
+    e->flag[0] = 1;
     __sync_synchronize();
+}
+
+int gpu_gave_up(const struct mb_env *e, struct rl_error *err)
+{
+    if (!e->flag[1])
+        return 0;
+    return rl_fail(err, RL_EIO, NULL, 0,
+                   "the launches did not fit the blocked stream's queue within 5 s");
 }
 
 double gpu_elapsed(struct mb_env *e, struct rl_error *err)
@@ -61,7 +83,7 @@ double gpu_elapsed(struct mb_env *e, struct rl_error *err)
     if (rc == cudaSuccess)
         rc = cudaEventElapsedTime(&ms, e->start, e->stop);
     if (rc == cudaSuccess)
-        return ms;
+        return gpu_gave_up(e, err) ? -1 : ms;
     gpu_fail(err, rc, "kernel");
     return -1;
 }

@@ -144,6 +144,8 @@ enum {
     PER_KIND = NSQUARES + NLAYERS * NTOKENS
 };
 
+enum { WORKSPACE = 64 << 20 };
+
 /* par: 0 kind, 1 m, 2 n, 3 k, 4 copies of W */
 static bool shape(struct mb_env *e, struct mb_case *c, int kind, long m, long n, long k)
 {
@@ -151,7 +153,7 @@ static bool shape(struct mb_env *e, struct mb_case *c, int kind, long m, long n,
            out = kinds[kind].out == CUDA_R_32F || kinds[kind].out == CUDA_R_32I ? 4 : 2;
     double w = (double)n * k * el, rest = (double)m * k * el + (double)m * n * out;
     long copies = w >= 4 * e->l2_bytes ? 2 : (long)ceil(4 * e->l2_bytes / w) + 1;
-    if (w * copies + rest + 300e6 > (double)e->arena_bytes)
+    if (w * copies + rest + WORKSPACE + 1e6 > (double)e->arena_bytes)
         return false;
     c->par[0] = kind, c->par[1] = m, c->par[2] = n, c->par[3] = k, c->par[4] = copies;
     c->dtype = kinds[kind].name;
@@ -205,8 +207,6 @@ struct gemm {
     float one, zero;
     int32_t ione, izero;
 };
-
-enum { WORKSPACE = 64 << 20 };
 
 static cublasStatus_t once(struct mb_env *e, struct gemm *g,
                            const cublasLtMatmulAlgo_t *algo)

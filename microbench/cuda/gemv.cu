@@ -1,12 +1,12 @@
 /* y[m,n] = x[m,k] · W[n,k]ᵀ for m of 1, 2 and 4 with a kernel of our own: one
  * warp a row of W, 16-byte loads, x in shared memory; weights of 16, 8 (int8
- * with a factor a row) and 4 bits (nibbles with a factor every 32).  The stream
- * of weights from memory is what it measures. */
+ * with a factor a row) and 4 bits (nibbles with a factor every 32).  It measures the
+ * stream of weights from memory; with 4 bits on the fastest memories, unpacking. */
 #include "gpu.h"
 
 #include <math.h>
 
-enum { W16, W8, W4, NW, WARPS = 8, MAX_K = 14336 };
+enum { W16, W8, W4, NW, WARPS = 8 };
 static const char *const names[NW] = {"bf16", "w8a16", "w4a16"};
 
 /* Eight consecutive weights of row r from element i, as floats. */
@@ -53,16 +53,35 @@ template <> struct loader<W4> {
     }
 };
 
+/* Where element i of x lies in shared memory: a lane's `per` elements are followed
+ * by 16 bytes, so that eight lanes' 16-byte loads fall into different banks. */
+template <int PER> __host__ __device__ static constexpr int padded(int i)
+{
+    return PER == 8 ? i : i + i / PER * 8;
+}
+
+__device__ static float dot8(const float *v, const __nv_bfloat16 *x)
+{
+    uint4 x4 = *(const uint4 *)x;
+    const uint32_t u[4] = {x4.x, x4.y, x4.z, x4.w};
+    float sum = 0;
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        sum += v[2 * j] * __uint_as_float(u[j] << 16) +
+               v[2 * j + 1] * __uint_as_float(u[j] & 0xffff0000u);
+    return sum;
+}
+
 template <int W, int M>
 __global__ void __launch_bounds__(WARPS * 32)
     gemv(const void *w, const float *scale, const __nv_bfloat16 *x, __nv_bfloat16 *y,
          int n, int k)
 {
-    extern __shared__ __nv_bfloat16 xs[]; /* [M][k] */
+    extern __shared__ __align__(16) __nv_bfloat16 xs[]; /* [M][padded(k)] */
+    const int per = loader<W>::per, lane = threadIdx.x % 32, kp = padded<per>(k);
     for (int i = threadIdx.x; i < M * k; i += WARPS * 32)
-        xs[i] = x[i];
+        xs[i / k * kp + padded<per>(i % k)] = x[i];
     __syncthreads();
-    const int per = loader<W>::per, lane = threadIdx.x % 32;
     for (int row = blockIdx.x * WARPS + threadIdx.x / 32; row < n;
          row += gridDim.x * WARPS) {
         float sum[M] = {};
@@ -73,8 +92,8 @@ __global__ void __launch_bounds__(WARPS * 32)
 #pragma unroll
             for (int m = 0; m < M; m++)
 #pragma unroll
-                for (int j = 0; j < per; j++)
-                    sum[m] += v[j] * __bfloat162float(xs[m * k + i + j]);
+                for (int j = 0; j < per; j += 8)
+                    sum[m] += dot8(v + j, xs + m * kp + padded<per>(i) + j);
         }
 #pragma unroll
         for (int m = 0; m < M; m++) {
@@ -95,8 +114,8 @@ static int gemv_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
     if (s >= 4)
         return 0;
     long n = shapes[s][0], k = shapes[s][1];
-    /* the block's shared memory holds x: 48 KiB everywhere */
-    if (m * k * 2 > 48 * 1024)
+    /* the block's shared memory holds x and its padding: 48 KiB everywhere */
+    if (m * k * (kind == W16 ? 2 : 3) > 48 * 1024)
         return -1;
     double w = (double)n * k * (kind == W16 ? 2 : kind == W8 ? 1 : 0.5);
     double factors = kind == W16 ? 0 : kind == W8 ? 4.0 * n : (double)n * k / 8;
@@ -128,7 +147,7 @@ template <int W> static void go(struct mb_env *e, const struct mb_case *c, const
 {
     struct gemv_state *g = (struct gemv_state *)c->state;
     int m = (int)c->par[1], n = (int)c->par[2], k = (int)c->par[3];
-    size_t smem = (size_t)m * k * 2;
+    size_t smem = (size_t)m * padded<loader<W>::per>(k) * 2;
     int rows = (n + WARPS - 1) / WARPS, most = 8 * e->sms,
         grid = rows < most ? rows : most;
     if (m == 1)

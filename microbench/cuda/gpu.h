@@ -34,7 +34,7 @@ struct mb_env {
     bool integrated;
     cudaStream_t stream;
     cudaEvent_t start, stop;
-    volatile int *flag; /* host memory that a blocked stream waits on */
+    volatile int *flag; /* host memory: a blocked stream waits on [0], [1]: it gave up */
     int *flag_dev;
     char *arena;
     size_t arena_bytes;
@@ -56,6 +56,9 @@ int gpu_fail(struct rl_error *err, cudaError_t rc, const char *what);
 /* Blocks the stream until gpu_release, at most five seconds. */
 int gpu_block(struct mb_env *e, struct rl_error *err);
 void gpu_release(struct mb_env *e);
+/* −1 with a message when the block ended by itself: the times hold launches. */
+int gpu_gave_up(const struct mb_env *e, struct rl_error *err);
+int gpu_resident(const struct mb_env *e, const void *kernel, int threads);
 /* Milliseconds between the events; waits; negative: failed. */
 double gpu_elapsed(struct mb_env *e, struct rl_error *err);
 
@@ -151,11 +154,12 @@ extern const struct mb_item gpu_item_read, gpu_item_write, gpu_item_copy, gpu_it
     gpu_item_gemm, gpu_item_gemm_long, gpu_item_gemv, gpu_item_attention_prefill,
     gpu_item_attention_decode, gpu_item_selective_scan, gpu_item_state_update,
     gpu_item_ssd_update, gpu_item_gdn_scan, gpu_item_gdn_update, gpu_item_ssd_scan,
-    gpu_item_ssd_parts, gpu_item_conv1d, gpu_item_norm, gpu_item_elementwise,
-    gpu_item_softmax, gpu_item_rope, gpu_item_embedding, gpu_item_launch_stream,
-    gpu_item_launch_host, gpu_item_launch_sync, gpu_item_launch_graph,
-    gpu_item_graph_fixed, gpu_item_launch_gap, gpu_item_h2d, gpu_item_d2h, gpu_item_peer,
-    gpu_item_collective, gpu_item_idle_power, gpu_item_busy_power;
+    gpu_item_ssd_parts, gpu_item_conv1d, gpu_item_conv1d_update, gpu_item_norm,
+    gpu_item_elementwise, gpu_item_softmax, gpu_item_rope, gpu_item_embedding,
+    gpu_item_launch_stream, gpu_item_launch_host, gpu_item_launch_sync,
+    gpu_item_launch_graph, gpu_item_graph_fixed, gpu_item_launch_gap, gpu_item_h2d,
+    gpu_item_d2h, gpu_item_peer, gpu_item_collective, gpu_item_idle_power,
+    gpu_item_busy_power;
 
 /* An item's row, positional in C++. */
 #define GPU_ITEM(id, text, is_quick, make, setup, check, run, teardown)                  \

@@ -123,6 +123,8 @@ static double host_run(struct mb_env *e, struct mb_case *c, long reps,
         cudaError_t rc = cudaStreamSynchronize(e->stream);
         if (rc != cudaSuccess)
             return gpu_fail(err, rc, "empty kernels");
+        if (gpu_gave_up(e, err))
+            return -1;
         reps -= n;
     }
     return total;
@@ -264,7 +266,10 @@ static double gap_run(struct mb_env *e, struct mb_case *c, long reps,
             return -1;
         sum += (many - one) / (N - 1);
     }
-    return sum > 0 ? sum : 1e-12;
+    return sum > 0 ? sum
+                   : rl_fail(err, RL_EVALUE, NULL, 0,
+                             "many kernels were faster than one as long: the clock "
+                             "changed meanwhile");
 }
 
 GPU_ITEM(launch_gap, "gap between dependent kernels of 10 us", true, gap_make, warm_setup,

@@ -239,10 +239,11 @@ static const char *arch_of(int cc)
     static const struct {
         int cc;
         const char *name;
-    } families[] = {{120, "Blackwell GB2"},  {110, "Blackwell GB10B"}, {103, "Blackwell Ultra"},
-                    {100, "Blackwell GB100"}, {90, "Hopper GH100"},     {89, "Ada"},
-                    {87, "Ampere GA10B"},     {86, "Ampere GA102"},     {80, "Ampere GA100"},
-                    {75, "Turing"},           {70, "Volta GV100"}};
+    } families[] = {
+        {120, "Blackwell GB2"},   {110, "Blackwell GB10B"}, {103, "Blackwell Ultra"},
+        {100, "Blackwell GB100"}, {90, "Hopper GH100"},     {89, "Ada"},
+        {87, "Ampere GA10B"},     {86, "Ampere GA102"},     {80, "Ampere GA100"},
+        {75, "Turing"},           {70, "Volta GV100"}};
     if (cc == 121)
         return "Blackwell GB10";
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
@@ -258,15 +259,17 @@ static int unknown_part(struct mb_env *e, struct mb_rows *r, double limit,
     time_t now = time(NULL);
     struct tm day;
     gmtime_r(&now, &day);
-    return mb_context_add(r, err, "entry arch=%s||text|compute capability", arch_of(e->cc)) ||
-           mb_context_add(r, err,
-                          "entry year=%d|1|prior|year of the measurement, not of the part",
-                          day.tm_year + 1900) ||
+    return mb_context_add(r, err, "entry arch=%s||text|compute capability",
+                          arch_of(e->cc)) ||
+           mb_context_add(
+               r, err, "entry year=%d|1|prior|year of the measurement, not of the part",
+               day.tm_year + 1900) ||
            mb_context_add(r, err, "entry mem_type=unknown||text|not readable") ||
            mb_context_add(r, err, "entry mem_size=%.5g|GiB|derived|as CUDA reports it",
                           e->mem_bytes / 0x1p30) ||
            (limit <= 0 &&
-            mb_context_add(r, err, "entry tdp=%d|W|prior|no limit readable: 3 W an SM assumed",
+            mb_context_add(r, err,
+                           "entry tdp=%d|W|prior|no limit readable: 3 W an SM assumed",
                            3 * e->sms));
 }
 
@@ -358,6 +361,7 @@ static const struct mb_item *const items[] = {&gpu_item_read,
                                               &gpu_item_gdn_scan,
                                               &gpu_item_gdn_update,
                                               &gpu_item_conv1d,
+                                              &gpu_item_conv1d_update,
                                               &gpu_item_norm,
                                               &gpu_item_elementwise,
                                               &gpu_item_softmax,
@@ -389,7 +393,8 @@ int main(int argc, char **argv)
     be.context = gpu_record;
     be.warm = gpu_warm;
     be.telemetry = gpu_telemetry;
-    /* warm-up, sample, pass [s]; passes, all of them [s]; samples least, most; half width */
+    /* warm-up, sample, pass [s]; passes, all of them [s]; samples least, most; half width
+     */
     be.quick = mb_budget{3, 200e-6, 0.08, 3, 60, 7, 60, 0.01};
     be.normal = mb_budget{5, 200e-6, 0.15, 2, 1200, 10, 100, 0.01};
     be.full = mb_budget{30, 500e-6, 0.5, 3, 7200, 15, 200, 0.01};

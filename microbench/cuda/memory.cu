@@ -10,12 +10,25 @@
 
 enum { U = 8, THREADS = 512 };
 
+/* Accumulators start with four words whose xor an even number of threads cancels. */
+template <bool SUM> __device__ static void finish(uint4 acc, unsigned *sink)
+{
+    if (SUM)
+        atomicXor(sink, acc.x ^ acc.y ^ acc.z ^ acc.w);
+    /* written by one thread that may exist: the loads cannot be dropped */
+    else if (acc.x == 0x12345678u && acc.y == 0x9abcdef0u)
+        *sink = acc.z;
+}
+
 __device__ static uint4 mix(uint4 a, uint4 b)
 {
     return make_uint4(a.x ^ b.x, a.y ^ b.y, a.z ^ b.z, a.w ^ b.w);
 }
 
-__global__ void __launch_bounds__(THREADS) read_all(const uint4 *p, size_t n, uint4 *sink)
+/* SUM: the kernel of the check, the same loads; *sink gets the xor of all words */
+template <bool SUM>
+__global__ void __launch_bounds__(THREADS)
+    read_all(const uint4 *p, size_t n, unsigned *sink)
 {
     size_t step = (size_t)gridDim.x * THREADS,
            i = blockIdx.x * (size_t)THREADS + threadIdx.x;
@@ -31,21 +44,7 @@ __global__ void __launch_bounds__(THREADS) read_all(const uint4 *p, size_t n, ui
     }
     for (; i < n; i += step)
         acc = mix(acc, __ldcs(p + i));
-    /* written by one thread that may exist: the loads cannot be dropped */
-    if (acc.x == 0x12345678u && acc.y == 0x9abcdef0u)
-        *sink = acc;
-}
-
-/* The exact sum of all words, for the check of read_all's addressing. */
-__global__ void __launch_bounds__(THREADS)
-    xor_all(const uint4 *p, size_t n, unsigned *out)
-{
-    size_t step = (size_t)gridDim.x * THREADS,
-           i = blockIdx.x * (size_t)THREADS + threadIdx.x;
-    uint4 acc = make_uint4(0, 0, 0, 0);
-    for (; i < n; i += step)
-        acc = mix(acc, p[i]);
-    atomicXor(out, acc.x ^ acc.y ^ acc.z ^ acc.w);
+    finish<SUM>(acc, sink);
 }
 
 __global__ void __launch_bounds__(THREADS) write_all(uint4 *p, size_t n, unsigned x)
@@ -119,7 +118,7 @@ static int bw_case(struct mb_env *e, int kind, int i, struct mb_case *c, bool *q
     double most = fmin(4.0 * 1024 * 1048576, (double)e->arena_bytes / 2);
     if (i > 34 || bytes > most)
         return 0;
-    bool largest = bytes * 1.5 > most || (!(i & 1) && bytes * 1.5 > most);
+    bool largest = bytes * (i & 1 ? 4.0 / 3 : 1.5) > most;
     *quick = i % 4 == 0 || bytes >= 1e9 || largest;
     if (kind != READ)
         *quick = bytes >= 5e8;
@@ -143,15 +142,25 @@ static int bw_case(struct mb_env *e, int kind, int i, struct mb_case *c, bool *q
     return 1;
 }
 
+static int grid_of(const struct mb_env *e, int kind, size_t n)
+{
+    const void *kernel = kind == READ    ? (const void *)read_all<false>
+                         : kind == WRITE ? (const void *)write_all
+                         : kind == COPY  ? (const void *)copy_all
+                                         : (const void *)triad_all;
+    size_t want = (n + THREADS - 1) / THREADS,
+           most = (size_t)gpu_resident(e, kernel, THREADS);
+    return (int)(want < most ? want : most);
+}
+
 static void bw_launch(struct mb_env *e, const struct mb_case *c)
 {
     size_t each = (size_t)c->par[1], n = each / 16;
     char *p = e->arena + e->turn++ % (size_t)c->par[2] * each * arrays((int)c->par[0]);
-    size_t want = (n + THREADS - 1) / THREADS;
-    int grid = (int)(want < (size_t)(4 * e->sms) ? want : (size_t)(4 * e->sms));
+    int grid = grid_of(e, (int)c->par[0], n);
     switch (c->par[0]) {
     case READ:
-        read_all<<<grid, THREADS, 0, e->stream>>>((uint4 *)p, n, (uint4 *)p);
+        read_all<false><<<grid, THREADS, 0, e->stream>>>((uint4 *)p, n, (unsigned *)p);
         break;
     case WRITE:
         write_all<<<grid, THREADS, 0, e->stream>>>((uint4 *)p, n, 7);
@@ -175,20 +184,25 @@ static int bw_setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)
     return 0;
 }
 
-static int check_read(struct mb_env *e, size_t bytes, struct rl_error *err)
+/* A word behind every case's buffers. */
+static unsigned *last_words(struct mb_env *e)
 {
-    unsigned want = 0, got = 0;
-    size_t n = bytes < (1u << 22) ? bytes : 1u << 22;
-    unsigned *host = (unsigned *)malloc(n);
+    return (unsigned *)(e->arena + e->arena_bytes / 256 * 256 - 256);
+}
+
+/* The xor of all words that `launch` read, against the host's. */
+template <class F>
+static int check_xor(struct mb_env *e, size_t bytes, F launch, struct rl_error *err)
+{
+    unsigned want = 0, got = 0, *out = last_words(e), *host = (unsigned *)malloc(bytes);
     if (!host)
         return rl_fail(err, RL_ENOMEM, NULL, 0, "out of memory");
-    unsigned *out = (unsigned *)(e->arena + e->arena_bytes / 256 * 256 - 256);
-    cudaError_t rc = cudaMemcpy(host, e->arena, n, cudaMemcpyDeviceToHost);
-    for (size_t i = 0; i < n / 4; i++)
+    cudaError_t rc = cudaMemcpy(host, e->arena, bytes, cudaMemcpyDeviceToHost);
+    for (size_t i = 0; i < bytes / 4; i++)
         want ^= host[i];
     free(host);
     cudaMemsetAsync(out, 0, 4, e->stream);
-    xor_all<<<e->sms, THREADS, 0, e->stream>>>((uint4 *)e->arena, n / 16, out);
+    launch(out);
     cudaStreamSynchronize(e->stream);
     if (rc == cudaSuccess)
         rc = cudaMemcpy(&got, out, 4, cudaMemcpyDeviceToHost);
@@ -197,11 +211,29 @@ static int check_read(struct mb_env *e, size_t bytes, struct rl_error *err)
     return gpu_expect("xor of all words", got, want, 1, 0, err);
 }
 
+/* Above 64 MiB the first 64 MiB: the code is the same. */
+static size_t checked_bytes(long bytes)
+{
+    return (size_t)(bytes < 64 << 20 ? bytes : 64 << 20);
+}
+
+static int read_check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
+{
+    size_t bytes = checked_bytes(c->par[1]);
+    return check_xor(
+        e, bytes,
+        [&](unsigned *out) {
+            read_all<true><<<grid_of(e, READ, bytes / 16), THREADS, 0, e->stream>>>(
+                (uint4 *)e->arena, bytes / 16, out);
+        },
+        err);
+}
+
 static int bw_check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
 {
     size_t each = (size_t)c->par[1];
     if (c->par[0] == READ)
-        return check_read(e, each, err);
+        return read_check(e, c, err);
     e->turn = 0;
     bw_launch(e, c);
     float in[2], out;
@@ -241,8 +273,9 @@ BW(triad, TRIAD, "a = b + s c")
 
 /* L2: many sweeps in one launch, past the L1 (.cg), by working set */
 
+template <bool SUM>
 __global__ void __launch_bounds__(THREADS)
-    sweep(const uint4 *p, size_t n, int sweeps, uint4 *sink)
+    sweep(const uint4 *p, size_t n, int sweeps, unsigned *sink)
 {
     size_t step = (size_t)gridDim.x * THREADS;
     uint4 acc = make_uint4(1, 2, 3, 4);
@@ -261,8 +294,7 @@ __global__ void __launch_bounds__(THREADS)
         for (; i < n; i += step)
             acc = mix(acc, __ldcg(p + i));
     }
-    if (acc.x == 0x12345678u && acc.y == 0x9abcdef0u)
-        *sink = acc;
+    finish<SUM>(acc, sink);
 }
 
 static int l2_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
@@ -283,25 +315,39 @@ static int l2_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
     return 1;
 }
 
+static int l2_grid(const struct mb_env *e, size_t n)
+{
+    int most = gpu_resident(e, (const void *)sweep<false>, THREADS),
+        want = (int)(n / THREADS / 4);
+    return want < 1 ? 1 : want < most ? want : most;
+}
+
 static double l2_run(struct mb_env *e, struct mb_case *c, long reps, struct rl_error *err)
 {
     size_t n = (size_t)c->par[0] / 16;
-    int most = 4 * e->sms, want = (int)(n / THREADS / 4), sweeps = (int)c->par[1];
-    int grid = want < 1 ? 1 : want < most ? want : most;
+    int grid = l2_grid(e, n), sweeps = (int)c->par[1];
     uint4 *p = (uint4 *)e->arena;
-    return gpu_timed(e, reps, err,
-                     [&] { sweep<<<grid, THREADS, 0, e->stream>>>(p, n, sweeps, p); });
+    return gpu_timed(e, reps, err, [&] {
+        sweep<false><<<grid, THREADS, 0, e->stream>>>(p, n, sweeps, (unsigned *)p);
+    });
 }
 
 static int l2_setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)
 {
-    sweep<<<1, THREADS, 0, e->stream>>>((uint4 *)e->arena, 1024, 1, (uint4 *)e->arena);
     return gpu_fill(e, e->arena, (double)c->par[0] / 4, GPU_FP32, 1, err);
 }
 
 static int l2_check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
 {
-    return check_read(e, (size_t)c->par[0], err);
+    size_t bytes = checked_bytes(c->par[0]);
+    return check_xor(
+        e, bytes,
+        [&](unsigned *out) { /* three sweeps: an odd number leaves one */
+                             sweep<true>
+                                 <<<l2_grid(e, bytes / 16), THREADS, 0, e->stream>>>(
+                                     (uint4 *)e->arena, bytes / 16, 3, out);
+        },
+        err);
 }
 
 GPU_ITEM(l2_read, "L2 read by working set: plateau and effective size", true, l2_make,
@@ -364,22 +410,17 @@ static int chase_setup(struct mb_env *e, struct mb_case *c, struct rl_error *err
     free(order);
     if (rc != cudaSuccess)
         return gpu_fail(err, rc, "uploading the cycle");
-    GPU_TRY(cudaMemset(e->arena + e->arena_bytes / 256 * 256 - 256, 0, 4));
+    GPU_TRY(cudaMemsetAsync(last_words(e), 0, 4, e->stream));
     return 0;
-}
-
-static unsigned *chase_out(struct mb_env *e)
-{
-    return (unsigned *)(e->arena + e->arena_bytes / 256 * 256 - 256);
 }
 
 static int chase_check(struct mb_env *e, struct mb_case *c, struct rl_error *err)
 {
     unsigned at = 0;
     size_t lines = (size_t)c->par[0] / LINE;
-    chase<<<1, 1, 0, e->stream>>>((unsigned *)e->arena, (int)lines, chase_out(e));
+    chase<<<1, 1, 0, e->stream>>>((unsigned *)e->arena, (int)lines, last_words(e));
     GPU_TRY(cudaStreamSynchronize(e->stream));
-    GPU_TRY(cudaMemcpy(&at, chase_out(e), 4, cudaMemcpyDeviceToHost));
+    GPU_TRY(cudaMemcpy(&at, last_words(e), 4, cudaMemcpyDeviceToHost));
     return gpu_expect("end of the whole cycle", at, 0, 1, 0, err);
 }
 
@@ -388,7 +429,7 @@ static double chase_run(struct mb_env *e, struct mb_case *c, long reps,
 {
     (void)c;
     return gpu_timed(e, reps, err, [&] {
-        chase<<<1, 1, 0, e->stream>>>((unsigned *)e->arena, HOPS, chase_out(e));
+        chase<<<1, 1, 0, e->stream>>>((unsigned *)e->arena, HOPS, last_words(e));
     });
 }
 

@@ -63,6 +63,8 @@ struct gpu_nvml *gpu_nvml_open(const char *pci_bus_id)
     symbol(lib, "nvmlDeviceGetMaxClockInfo", &n->max_clock);
     symbol(lib, "nvmlDeviceGetTotalEnergyConsumption", &n->energy);
     symbol(lib, "nvmlDeviceGetCurrentClocksThrottleReasons", &n->throttle);
+    if (!n->throttle) /* its name since driver 535 */
+        symbol(lib, "nvmlDeviceGetCurrentClocksEventReasons", &n->throttle);
     symbol(lib, "nvmlDeviceGetMigMode", &n->mig);
     symbol(lib, "nvmlDeviceGetComputeRunningProcesses_v3", &n->processes);
     symbol(lib, "nvmlSystemGetDriverVersion", &n->driver);

@@ -5,6 +5,7 @@
  * gemm item reaches through cuBLASLt; mma.sync shows what older-style kernels
  * get, and by its accumulator rows whether a part runs at half rate. */
 #include "gpu.h"
+#include "ptx.h"
 
 #include <math.h>
 #include <mma.h>
@@ -170,12 +171,12 @@ __global__ void __launch_bounds__(BLOCK)
         for (int i = 0; i < n; i++)
 #pragma unroll
             for (int k = 0; k < 8; k++)
-                asm volatile("ex2.approx.ftz.f32 %0, %0;" : "+f"(acc[k]));
+                ptx_ex2(acc[k]);
     else
         for (int i = 0; i < n; i++)
 #pragma unroll
             for (int k = 0; k < 8; k++)
-                asm volatile("rsqrt.approx.ftz.f32 %0, %0;" : "+f"(acc[k]));
+                ptx_rsqrt(acc[k]);
 #pragma unroll
     for (int k = 0; k < 8; k++)
         out[(blockIdx.x * BLOCK + threadIdx.x) * 8 + k] = acc[k];
@@ -191,7 +192,9 @@ static int sfu_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
     c->impl = i ? "rsqrt" : "ex2";
     c->what = MB_EVENT_RATE;
     c->events = 8.0 * ITERS * BLOCK * 8.0 * e->sms;
-    c->limit = 64.0 * e->sms * e->hz; /* four units of sixteen lanes an SM */
+    /* four units of four lanes an SM; Blackwell Ultra has twice that for ex2 (CUDA
+     * C++ Programming Guide, arithmetic throughput) */
+    c->limit = (e->cc == 103 && !i ? 32.0 : 16.0) * e->sms * e->hz;
     snprintf(c->size, sizeof c->size, "chains=8");
     return 1;
 }
@@ -232,18 +235,6 @@ GPU_ITEM(sfu, "special functions: ex2, rsqrt", true, sfu_make, sfu_setup, sfu_ch
 
 /* tensor cores */
 
-enum {
-    MMA_FP16_32,
-    MMA_FP16_16,
-    MMA_BF16,
-    MMA_TF32,
-    MMA_INT8,
-    MMA_INT4,
-    MMA_FP8_32,
-    MMA_FP8_16,
-    NMMA
-};
-
 /* mask and bits that make random words finite numbers of about 1/8 to 1/4 */
 static const struct mma_kind {
     const char *name, *dtype;
@@ -266,61 +257,6 @@ static const struct mma_kind {
     {"fp8_acc16", "fp8", 16, 120, 999, 2 * 16 * 8 * 32, 0x87878787u, 0x28282828u,
      0x38383838u, 0x50005000u},
 };
-
-#define MMA4(shape, types)                                                               \
-    asm volatile("mma.sync.aligned." shape ".row.col." types                             \
-                 " {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"                   \
-                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                        \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
-#define MMA4F(shape, types)                                                              \
-    asm volatile("mma.sync.aligned." shape ".row.col." types                             \
-                 " {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"                   \
-                 : "+f"(f[0]), "+f"(f[1]), "+f"(f[2]), "+f"(f[3])                        \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
-#define MMA2(shape, types)                                                               \
-    asm volatile("mma.sync.aligned." shape ".row.col." types                             \
-                 " {%0,%1},{%2,%3,%4,%5},{%6,%7},{%0,%1};"                               \
-                 : "+r"(d[0]), "+r"(d[1])                                                \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
-
-template <int KIND>
-__device__ static void mma(uint32_t (&d)[4], const uint32_t (&a)[4],
-                           const uint32_t (&b)[2])
-{
-#if __CUDA_ARCH__ >= 800
-    float f[4];
-    if (KIND == MMA_FP16_32 || KIND == MMA_BF16 || KIND == MMA_TF32 || KIND == MMA_FP8_32)
-        for (int k = 0; k < 4; k++)
-            f[k] = __uint_as_float(d[k]);
-    if (KIND == MMA_FP16_32)
-        MMA4F("m16n8k16", "f32.f16.f16.f32");
-    if (KIND == MMA_FP16_16)
-        MMA2("m16n8k16", "f16.f16.f16.f16");
-    if (KIND == MMA_BF16)
-        MMA4F("m16n8k16", "f32.bf16.bf16.f32");
-    if (KIND == MMA_TF32)
-        MMA4F("m16n8k8", "f32.tf32.tf32.f32");
-    if (KIND == MMA_INT8)
-        MMA4("m16n8k32", "s32.s8.s8.s32");
-#if __CUDA_ARCH__ < 900
-    if (KIND == MMA_INT4)
-        MMA4("m16n8k64", "s32.s4.s4.s32");
-#endif
-#if __CUDA_ARCH__ >= 890
-    if (KIND == MMA_FP8_32)
-        MMA4F("m16n8k32", "f32.e4m3.e4m3.f32");
-#endif
-#if __CUDA_ARCH__ >= 1200
-    if (KIND == MMA_FP8_16)
-        MMA2("m16n8k32", "f16.e4m3.e4m3.f16");
-#endif
-    if (KIND == MMA_FP16_32 || KIND == MMA_BF16 || KIND == MMA_TF32 || KIND == MMA_FP8_32)
-        for (int k = 0; k < 4; k++)
-            d[k] = __float_as_uint(f[k]);
-#else
-    (void)d, (void)a, (void)b;
-#endif
-}
 
 __device__ static uint32_t scramble(uint32_t x)
 {
@@ -347,7 +283,7 @@ __global__ void __launch_bounds__(BLOCK)
     for (int i = 0; i < n; i++)
 #pragma unroll
         for (int c = 0; c < 4; c++)
-            mma<KIND>(d[c], a, b);
+            ptx_mma<KIND>(d[c], a, b);
     uint32_t sum = 0;
     for (int c = 1; c < 4; c++)
         for (int k = 0; k < 4; k++)

@@ -18,14 +18,14 @@
 using namespace nvcuda;
 typedef __nv_bfloat16 bf16;
 
-struct ssd {             /* shapes as in the formulas; N states, Q tokens a chunk */
-    const bf16 *x;       /* [batch][L][H][P] */
-    const float *dt, *A; /* [batch][L][H], [H] */
-    const bf16 *B, *C;   /* [batch][L][G][N] */
-    float *cum;          /* [batch][H][L] */
-    float *state;        /* [batch][chunks][H][P][N] */
-    float *cb;           /* [batch][chunks][G][Q][Q] */
-    bf16 *y;             /* [batch][L][H][P] */
+struct ssd {              /* shapes as in the formulas; N states, Q tokens a chunk */
+    const bf16 *x;        /* [batch][L][H][P] */
+    const float *dt, *A;  /* [batch][L][H], [H] */
+    const bf16 *B, *C;    /* [batch][L][G][N] */
+    float *cum;           /* [batch][H][L] */
+    float *state, *start; /* [batch][chunks][H][P][N]: of a chunk alone; at its start */
+    float *cb;            /* [batch][chunks][G][Q][Q] */
+    bf16 *y;              /* [batch][L][H][P] */
     int batch, L, H, P, G, N, Q, chunks;
 };
 
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(THREADS) chunk_state(struct ssd s)
         [&](int r, int n, float v) { to[(size_t)(p0 + r) * s.N + n0 + n] = v; });
 }
 
-/* state of each chunk becomes the state at its start; grid: P·N / 256, H, batch */
+/* grid: P·N / 256, H, batch */
 __global__ void state_passing(struct ssd s)
 {
     int i = blockIdx.x * blockDim.x + threadIdx.x, h = blockIdx.y, b = blockIdx.z;
@@ -124,10 +124,9 @@ __global__ void state_passing(struct ssd s)
     const float *cum = s.cum + ((size_t)b * s.H + h) * s.L;
     float carry = 0;
     for (int c = 0; c < s.chunks; c++) {
-        float *p = s.state + (((size_t)b * s.chunks + c) * s.H + h) * each + i;
-        float own = *p;
-        *p = carry;
-        carry = carry * exp2f(cum[(size_t)c * s.Q + s.Q - 1]) + own;
+        size_t at = (((size_t)b * s.chunks + c) * s.H + h) * each + i;
+        s.start[at] = carry;
+        carry = carry * exp2f(cum[(size_t)c * s.Q + s.Q - 1]) + s.state[at];
     }
 }
 
@@ -159,7 +158,7 @@ __global__ void __launch_bounds__(THREADS) chunk_scan(struct ssd s)
     int c = blockIdx.x / s.H, h = blockIdx.x % s.H, b = blockIdx.z, g = h / (s.H / s.G);
     const float *cum = s.cum + ((size_t)b * s.H + h) * s.L + c * s.Q;
     const float *cb = s.cb + (((size_t)b * s.chunks + c) * s.G + g) * s.Q * s.Q;
-    const float *state = s.state + (((size_t)b * s.chunks + c) * s.H + h) * s.P * s.N;
+    const float *state = s.start + (((size_t)b * s.chunks + c) * s.H + h) * s.P * s.N;
     size_t t0 = (size_t)b * s.L + c * s.Q;
     int tokens = r0 + TM;
     gemm_tile<true, true>(
@@ -280,13 +279,15 @@ static int ssd_case(struct mb_env *e, struct mb_case *c, int shape, long batch, 
         p[2 + i] = h[i];
     double tok = (double)batch * L;
     double need = tok * h[0] * h[1] * 4 + tok * h[2] * h[3] * 4 + tok * h[0] * 8 +
-                  4 * state_elems(p) + 4 * cb_elems(p);
+                  8 * state_elems(p) + 4 * cb_elems(p);
     if (need + 64e6 > 0.9 * (double)e->arena_bytes)
         return -1;
     c->dtype = "bf16";
     c->mode = need > 4 * e->l2_bytes ? "cold" : "warm";
-    c->what = MB_FLOP_RATE;
-    c->limit = gpu_flop_per_clk(e->cc, "bf16", 32) * e->sms * e->hz;
+    bool vector = which == P_CUMSUM || which == P_PASS; /* no matrices: bytes tell */
+    c->what = vector ? MB_BYTES_RATE : MB_FLOP_RATE;
+    c->limit = vector ? 128.0 * e->sms * e->hz
+                      : gpu_flop_per_clk(e->cc, "bf16", 32) * e->sms * e->hz;
     for (int i = 0; i < NPARTS; i++)
         if (which == NPARTS || which == i) {
             c->flop += flop_of(p, i);
@@ -339,11 +340,13 @@ static int ssd_setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)
     s->y = gpu_take<bf16>(&cut, x);
     s->cum = gpu_take<float>(&cut, tok * p[2]);
     s->state = gpu_take<float>(&cut, state_elems(p));
+    s->start = gpu_take<float>(&cut, state_elems(p));
     s->cb = gpu_take<float>(&cut, cb_elems(p));
     s->x = xs, s->B = B, s->C = C, s->dt = dt, s->A = A;
     s->batch = (int)p[0], s->L = (int)p[1], s->H = (int)p[2], s->P = (int)p[3];
     s->G = (int)p[4], s->N = (int)p[5], s->Q = (int)p[6], s->chunks = (int)(p[1] / p[6]);
-    if (!xs || !B || !C || !dt || !A || !s->y || !s->cum || !s->state || !s->cb)
+    if (!xs || !B || !C || !dt || !A || !s->y || !s->cum || !s->state || !s->start ||
+        !s->cb)
         return gpu_no_room(err);
     if (gpu_fill(e, xs, x, GPU_BF16, 1, err) || gpu_fill(e, B, bc, GPU_BF16, 0.3f, err) ||
         gpu_fill(e, C, bc, GPU_BF16, 0.3f, err))
