@@ -46,7 +46,7 @@ set style fill solid 1
 set pm3d map interpolate 2,2
 set contour base
 set cntrparam levels discrete 0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16
-set cntrlabel onecolor format "%g" font SMALL(6) start 4 interval 1000
+set cntrlabel onecolor format "%g" font SMALL(6) start 7 interval 1000
 clip(v) = v > 2.0**span ? 2.0**span : v < 2.0**-span ? 2.0**-span : v
 splot DATA using (column("ctx")):(column("batch")):(clip(column("ratio"))) with pm3d nocontour, \
     DATA using (column("fits") == 0 ? column("ctx") : NaN):(column("batch")):(1) with points pt 2 ps 0.22 lw 0.3 lc rgb "#707070" nocontour, \

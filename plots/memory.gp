@@ -3,7 +3,7 @@
 # draws: total capacity
 array PART[6] = ["weights", "kv_cache", "state", "activations", "logits", "workspace"]
 array PARTNAME[6] = ["weights", "KV cache", "state", "activations", "logits", "workspace"]
-array PARTC[6] = ["#999999", "#0072B2", "#D55E00", "#E8DC2A", "#56B4E9", "#F0F0F0"]
+array PARTC[6] = ["#404040", "#0072B2", "#D55E00", "#F0E442", "#56B4E9", "#FFFFFF"]
 array PARTG[6] = ["#606060", "#9A9A9A", "#303030", "#F0F0F0", "#C8C8C8", "#FFFFFF"]
 partc(i) = GREY ? PARTG[i] : PARTC[i]
 GiB = 2.0**30

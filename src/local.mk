@@ -76,6 +76,7 @@ rooflint_SOURCES = \
 	src/judge_runs.c \
 	src/judged.h \
 	src/main.c \
+	src/man.c \
 	src/plot.h \
 	src/plot_ceilings.c \
 	src/plot_concurrency.c \
