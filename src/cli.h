@@ -28,6 +28,7 @@ void rl_help_all(FILE *f);
 void rl_help_command(FILE *f, const struct rl_command *c);
 int rl_print_completion(const char *shell);              /* bash, zsh, fish */
 int rl_print_values(const char *kind, const char *data); /* names, one a line */
-void rl_man_page(FILE *f);                               /* rooflint.1, mdoc */
+/* mdoc: rooflint-COMMAND(1), or rooflint(1) for c NULL */
+void rl_man_page(FILE *f, const struct rl_command *c);
 
 #endif

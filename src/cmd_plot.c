@@ -34,7 +34,9 @@ static const struct rl_option options[] = {
     {"x", 0, "COLUMN", "tpot_s", "pareto: a column of sweep", NULL},
     {"y", 0, "COLUMN", "price_usd", "pareto: a column of sweep", NULL},
     {"by", 0, "KEY", "metric", "validation: colour", "device|model|runtime|metric"},
-    {"out", 0, "FILE", "the terminal", "picture: .svg .pdf .png .tex", "file"},
+    {"out", 0, "FILE", "a window or the terminal",
+     "picture: .svg .pdf .png .tex (with a .pdf) .tikz", "file"},
+    {"show", 0, "WHERE", "what there is", "without --out", "window|sixel|dumb"},
     {"data", 0, "FILE.csv", NULL,
      "keep the numbers (a folder: data, as for all commands)", "file"},
     {"from", 0, "FILE.csv", NULL, "draw these numbers (as --data wrote them)", "file"},
@@ -179,6 +181,8 @@ static int read_look(const struct rl_args *a, struct rl_plot_look *look,
     look->out = rl_arg(c, a, "out");
     look->title = rl_arg(c, a, "title");
     look->page = width && !strcmp(width, "page");
+    look->from = rl_arg(c, a, "from");
+    look->show = rl_arg(c, a, "show");
     look->grey = rl_arg(c, a, "grey") != NULL;
     return 0;
 }

@@ -80,14 +80,20 @@ rooflint_SOURCES = \
 	src/judge_runs.c \
 	src/judged.h \
 	src/main.c \
+	src/man.c \
 	src/plot.h \
+	src/plot_ceilings.c \
+	src/plot_concurrency.c \
 	src/plot_crossover.c \
-	src/plot_device.c \
 	src/plot_gnuplot.c \
+	src/plot_labels.c \
+	src/plot_labels.h \
 	src/plot_latency.c \
+	src/plot_look.c \
 	src/plot_memory.c \
 	src/plot_pareto.c \
 	src/plot_roofline.c \
+	src/plot_screen.c \
 	src/plot_sides.c \
 	src/plot_validation.c \
 	src/session.c \

@@ -107,10 +107,14 @@ static int help_all(const char *arg)
     return help(NULL);
 }
 
-static int man(const char *arg)
+/* man [COMMAND] */
+static int man(const char *name)
 {
-    (void)arg;
-    rl_man_page(stdout);
+    const struct rl_command *c = name ? rl_command_find(name) : NULL;
+
+    if (name && !c)
+        return unknown_command(name);
+    rl_man_page(stdout, c);
     return RL_EXIT_OK;
 }
 

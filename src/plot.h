@@ -40,6 +40,9 @@ int rl_plot_ceilings(struct rl_plot_job *j, struct rl_error *err);
 
 const char *rl_plot_arg(const struct rl_plot_job *j, const char *option);
 
+/* What a model is, by what its layers run: the colour of its family. */
+const char *rl_plot_kind(const struct rl_model *m);
+
 /* One model on one device. */
 struct rl_plot_side {
     struct rl_session s;
@@ -77,17 +80,26 @@ void rl_plot_points_clear(struct rl_plot_points *p);
 bool rl_plot_point_of(const struct rl_run *r, const struct rl_plot_side *s,
                       const char *metric);
 
-/* plot_gnuplot.c */
-
-/* Draws data (a CSV, whole) with plots/NAME.gp into `out`; out NULL: the
- * terminal. */
 struct rl_plot_look {
     const char *name, *out, *title;
+    const char *from; /* the CSV's file, for messages; NULL: just made */
+    const char *show; /* without out: window, sixel, dumb, or NULL: what there is */
     bool page, grey;
 };
+
+/* plot_gnuplot.c: draws data (a CSV, whole) with plots/NAME.gp into `out`. */
 int rl_plot_draw(const struct rl_plot_look *look, const char *data, const char *csv,
                  struct rl_error *err);
-/* gnuplot's path in buf, or an error that says what to install. */
-int rl_plot_find_gnuplot(char *buf, size_t size, struct rl_error *err);
+
+/* plot_look.c: the variables of the script; word: the format, base: the file. */
+struct rl_table;
+int rl_plot_put_look(FILE *f, const struct rl_plot_look *look, const char *word,
+                     const struct rl_table *t, const char *base, struct rl_error *err);
+/* How many different values a column has; above `most` an error, -1. */
+int rl_plot_count(const struct rl_table *t, const char *column, int most,
+                  struct rl_error *err);
+
+/* plot_screen.c: window, sixel or dumb. */
+const char *rl_plot_screen(const char *show, struct rl_error *err);
 
 #endif

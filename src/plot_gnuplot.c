@@ -17,9 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAXSERIES = 24, MAXPANELS = 12 };
-
-int rl_plot_find_gnuplot(char *buf, size_t size, struct rl_error *err)
+/* gnuplot's path in buf, or an error that says what to install. */
+static int find_gnuplot(char *buf, size_t size, struct rl_error *err)
 {
     const char *path = getenv("PATH");
 
@@ -35,249 +34,20 @@ int rl_plot_find_gnuplot(char *buf, size_t size, struct rl_error *err)
                    "or gnuplot, or keep the numbers with --data FILE.csv");
 }
 
-/* terminals */
-
-static const struct {
-    const char *ending, *word;
-} format[] = {
-    {".svg", "svg"}, {".pdf", "pdf"}, {".png", "png"}, {".tex", "tex"}, {NULL, NULL}};
-
+/* What kind of picture the file's ending asks for. */
 static const char *format_of(const char *out, struct rl_error *err)
 {
-    size_t n = out ? strlen(out) : 0;
+    static const char *const known[] = {"svg", "pdf", "png", "tex", "tikz"};
+    const char *dot = strrchr(out, '.'), *slash = strrchr(out, '/');
 
-    if (!out)
-        return "dumb";
-    for (int i = 0; format[i].ending; i++)
-        if (n > 4 && !strcmp(out + n - 4, format[i].ending))
-            return format[i].word;
+    if (dot && dot > out && (!slash || dot > slash + 1))
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (!strcmp(dot + 1, known[i]))
+                return known[i];
     rl_fail(err, RL_EVALUE, NULL, 0,
-            "--out: expected a name in .svg, .pdf, .png or .tex, "
-            "got '%s'",
+            "--out: expected a name that ends in .svg, .pdf, .png, .tex or .tikz, got '%s'",
             out);
     return NULL;
-}
-
-/* series: their names, families, colours */
-
-/* Okabe and Ito's colours, which the colour-blind tell apart: the first two of
- * a family differ in lightness too, dashes tell the families apart in grey. */
-static const struct {
-    const char *kind, *colour[4];
-    int dash, point;
-} family[] = {
-    {"transformer", {"#0072B2", "#56B4E9", "#00476F", "#9BCFEF"}, 1, 7},
-    {"ssm", {"#D55E00", "#E69F00", "#8A3D00", "#F2C36B"}, 2, 9},
-    {"hybrid", {"#009E73", "#66C5AB", "#005F45", "#A3DCCB"}, 4, 5},
-    {"linear", {"#CC79A7", "#E2B1CC", "#8C3F6A", "#F0D6E4"}, 3, 13},
-    {"encoder", {"#000000", "#777777", "#444444", "#AAAAAA"}, 5, 11},
-};
-enum { NFAMILIES = sizeof family / sizeof *family };
-
-/* Series without a family: one colour after the other. */
-static const char *const wheel[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                    "#E69F00", "#56B4E9", "#000000", "#777777"};
-static const int wheel_point[] = {7, 9, 5, 13, 11, 6, 8, 4};
-
-struct list {
-    const char *at[MAXSERIES + 1];
-    const char *kind[MAXSERIES + 1];
-    int n;
-};
-
-static int distinct(const struct rl_table *t, const char *column, int most,
-                    struct list *out, struct rl_error *err)
-{
-    int col = rl_table_col(t, column), kind = rl_table_col(t, "kind"),
-        type = rl_table_col(t, "type");
-
-    out->n = 0;
-    for (int r = 0; col >= 0 && r < t->nrows; r++) {
-        const char *name = rl_table_get(t, r, col);
-        int i = 0;
-        if (type >= 0 && (!strcmp(rl_table_get(t, r, type), "cross") ||
-                          !strcmp(rl_table_get(t, r, type), "all")))
-            continue; /* of two series, of all of them */
-        while (i < out->n && strcmp(out->at[i], name))
-            i++;
-        if (i < out->n)
-            continue;
-        if (out->n == most)
-            return rl_fail(err, RL_EVALUE, NULL, 0,
-                           "more than %d different '%s' are more than a picture shows: "
-                           "choose some",
-                           most, column);
-        out->at[out->n] = name;
-        out->kind[out->n++] = kind >= 0 ? rl_table_get(t, r, kind) : "";
-    }
-    return 0;
-}
-
-static int family_of(const char *kind)
-{
-    int i = 0;
-    while (i < NFAMILIES && strcmp(family[i].kind, kind))
-        i++;
-    return i;
-}
-
-static unsigned grey_of(const char *colour)
-{
-    unsigned rgb = (unsigned)strtoul(colour + 1, NULL, 16);
-    double y = 0.299 * (rgb >> 16) + 0.587 * (rgb >> 8 & 255) + 0.114 * (rgb & 255);
-    unsigned g = (unsigned)(y + 0.5);
-    return g << 16 | g << 8 | g;
-}
-
-static void put_colour(FILE *f, const char *colour, bool grey)
-{
-    if (grey)
-        fprintf(f, "#%06X", grey_of(colour));
-    else
-        fputs(colour, f);
-}
-
-/* A gnuplot string; in LaTeX some characters must be escaped. */
-static void put_string(FILE *f, const char *s, bool tex)
-{
-    putc('"', f);
-    for (; *s; s++) {
-        if (tex && strchr("_%&#$", *s))
-            fputs("\\\\", f);
-        else if (strchr("\"\\`", *s)) {
-            putc('_', f);
-            continue;
-        }
-        putc((unsigned char)*s < 32 ? ' ' : *s, f);
-    }
-    putc('"', f);
-}
-
-static void put_list(FILE *f, const char *name, const struct list *l, bool tex)
-{
-    fprintf(f, "array %s[%d]\n", name, l->n ? l->n : 1);
-    for (int i = 0; i < l->n; i++) {
-        fprintf(f, "%s[%d] = ", name, i + 1);
-        put_string(f, l->at[i], tex);
-        putc('\n', f);
-    }
-}
-
-static void put_styles(FILE *f, const struct list *l, bool grey)
-{
-    int seen[NFAMILIES + 1] = {0};
-
-    fprintf(f, "NS = %d\narray COLOR[%d]\narray DASH[%d]\narray POINT[%d]\n", l->n,
-            l->n + 1, l->n + 1, l->n + 1);
-    for (int i = 0; i < l->n; i++) {
-        int k = family_of(l->kind[i]), nth = seen[k]++;
-        const char *c = k < NFAMILIES ? family[k].colour[nth % 4] : wheel[i % 8];
-        fprintf(f, "COLOR[%d] = \"", i + 1);
-        put_colour(f, c, grey);
-        /* the second of a family: the next dash, the open point */
-        fprintf(f, "\"; DASH[%d] = %d; POINT[%d] = %d\n", i + 1,
-                k < NFAMILIES ? (family[k].dash + 4 * (nth % 4)) : i + 1, i + 1,
-                k < NFAMILIES ? family[k].point - nth % 2 : wheel_point[i % 8]);
-    }
-}
-
-/* axes in tokens */
-
-static void token_label(FILE *f, double v)
-{
-    if (v >= 1048576)
-        fprintf(f, "\"%gM\" %.0f", v / 1048576, v);
-    else if (v >= 1024)
-        fprintf(f, "\"%gk\" %.0f", v / 1024, v);
-    else
-        fprintf(f, "\"%g\" %.0f", v, v);
-}
-
-/* Every 1st, 2nd or 5th power of two counted from 1k, so that 1k, 32k and 1M
- * stay; for a panel of so many labels at most. */
-static void put_ticks(FILE *f, const char *name, double lo, double hi, int most)
-{
-    static const int steps[] = {1, 2, 5, 10};
-    int a = (int)ceil(log2(lo) - 1e-6), b = (int)floor(log2(hi) + 1e-6), step = 10;
-
-    for (int i = 3; i >= 0; i--)
-        if ((b - a) / steps[i] + 1 <= most)
-            step = steps[i];
-    fprintf(f, "%s = 'set %%s (", name);
-    const char *sep = "";
-    for (int e = a; e <= b; e++) {
-        bool labelled = (e - 10) % step == 0;
-        fputs(sep, f);
-        sep = ", ";
-        if (labelled)
-            token_label(f, exp2(e));
-        else
-            fprintf(f, "\"\" %.0f 1", exp2(e));
-    }
-    if (a > b) /* a range within one octave: its ends */
-        token_label(f, lo);
-    fputs(")'\n", f);
-}
-
-static void put_range(FILE *f, const struct rl_table *t, const char *column,
-                      const char *prefix)
-{
-    int col = rl_table_col(t, column);
-    double lo = INFINITY, hi = -INFINITY, v;
-
-    for (int r = 0; col >= 0 && r < t->nrows; r++)
-        if (!rl_table_num(t, r, col, NAN, &v, NULL) && v > 0) {
-            lo = fmin(lo, v);
-            hi = fmax(hi, v);
-        }
-    if (!(lo <= hi))
-        lo = hi = 1;
-    fprintf(f, "%s_MIN = %.10g\n%s_MAX = %.10g\n", prefix, lo, prefix, hi);
-    char name[32];
-    snprintf(name, sizeof name, "%s_TICKS", prefix);
-    put_ticks(f, name, lo, hi, 7);
-    snprintf(name, sizeof name, "%s_TICKS_FEW", prefix);
-    put_ticks(f, name, lo, hi, 4);
-}
-
-static int has_type(const struct rl_table *t, const char *type)
-{
-    int col = rl_table_col(t, "type");
-    for (int r = 0; col >= 0 && r < t->nrows; r++)
-        if (!strcmp(rl_table_get(t, r, col), type))
-            return 1;
-    return 0;
-}
-
-static int put_variables(FILE *f, const struct rl_plot_look *look, const char *word,
-                         const struct rl_table *t, const char *base, struct rl_error *err)
-{
-    bool tex = !strcmp(word, "tex");
-    struct list series, panels;
-    const char *columns = getenv("COLUMNS"), *lines = getenv("LINES");
-    int w = columns ? atoi(columns) : 0, h = lines ? atoi(lines) : 0;
-
-    if (distinct(t, "series", MAXSERIES, &series, err) ||
-        distinct(t, "panel", MAXPANELS, &panels, err))
-        return -1;
-    fprintf(f, "FORMAT = \"%s\"\nPAGE = %d\nTEX = %d\nDUMB = %d\nGREY = %d\nROWS = %d\n",
-            word, look->page, tex, !strcmp(word, "dumb"), look->grey, t->nrows);
-    fprintf(f, "TERM_W = %d\nTERM_H = %d\n", w >= 40 && w <= 1000 ? w : 79,
-            h >= 20 && h <= 1000 ? h - 1 : 24);
-    fputs("OUT = ", f);
-    put_string(f, base, false);
-    fputs("\nDATA = \"data.csv\"\nTITLE = ", f);
-    put_string(f, look->title ? look->title : "", tex);
-    fprintf(f, "\nMEASURED = %d\n", has_type(t, "measured"));
-    put_list(f, "SERIES", &series, false);
-    put_list(f, "NAMES", &series, tex);
-    put_styles(f, &series, look->grey);
-    fprintf(f, "NP = %d\n", panels.n);
-    put_list(f, "PANELS", &panels, false);
-    put_list(f, "PANEL_NAMES", &panels, tex);
-    put_range(f, t, "ctx", "CTX");
-    put_range(f, t, "batch", "BATCH");
-    return 0;
 }
 
 /* the run */
@@ -287,22 +57,64 @@ struct work {
     char gnuplot[PATH_MAX];
 };
 
-/* Every column that the script's line "# needs:" names. */
-static int check_columns(const char *script, const struct rl_table *t,
-                         struct rl_error *err)
-{
-    const char *at = strstr(script, "# needs:");
-    char name[64];
-    int used, col;
+/* The words after a directive of the script, a comment line such as "# needs:". */
+typedef int word_fn(const char *word, const struct rl_table *t, struct rl_error *err);
 
-    for (at = at ? at + 8 : "\n"; *at == ' '; at += used) {
+static int each_word(const char *script, const char *directive, const struct rl_table *t,
+                     word_fn *fn, struct rl_error *err)
+{
+    const char *at = strstr(script, directive);
+    char word[64];
+    int used;
+
+    for (at = at ? at + strlen(directive) : "\n"; *at == ' '; at += used) {
         used = 0;
-        if (sscanf(at, " %63[a-z_0-9]%n", name, &used) != 1 || !used)
+        if (sscanf(at, " %63[a-z_0-9]%n", word, &used) != 1 || !used)
             break;
-        if (rl_table_need(t, name, &col, err))
+        if (fn(word, t, err))
             return -1;
     }
     return 0;
+}
+
+static int is_column(const char *word, const struct rl_table *t, struct rl_error *err)
+{
+    int col;
+    return rl_table_need(t, word, &col, err);
+}
+
+/* A column that axes are made of needs a number they can show. */
+static int has_number(const char *word, const struct rl_table *t, struct rl_error *err)
+{
+    int col = rl_table_col(t, word);
+    double v;
+
+    for (int r = 0; col >= 0 && r < t->nrows; r++)
+        if (!rl_table_num(t, r, col, NAN, &v, NULL) && isfinite(v) && v > 0)
+            return 0;
+    return rl_fail(err, RL_EVALUE, t->source, 0,
+                   "nothing to draw: column '%s' has no finite number above 0", word);
+}
+
+/* "# most: 6 device": no more than six different values are legible. */
+static int check_most(const char *script, const struct rl_table *t, struct rl_error *err)
+{
+    const char *at = strstr(script, "# most:");
+    char column[64];
+    int most;
+
+    if (!at || sscanf(at, "# most: %d %63[a-z_]", &most, column) != 2)
+        return 0;
+    return rl_plot_count(t, column, most, err) < 0 ? -1 : 0;
+}
+
+static int check_table(const char *script, const struct rl_table *t, struct rl_error *err)
+{
+    return each_word(script, "# needs:", t, is_column, err) ||
+                   each_word(script, "# draws:", t, has_number, err) ||
+                   check_most(script, t, err)
+               ? -1
+               : 0;
 }
 
 static int copy_into(FILE *f, const char *data, const char *file,
@@ -312,7 +124,7 @@ static int copy_into(FILE *f, const char *data, const char *file,
     size_t len;
     char *text = path ? rl_read_file(path, 1 << 20, &len, err) : NULL;
 
-    int rc = text ? check_columns(text, t, err) : -1;
+    int rc = text ? check_table(text, t, err) : -1;
 
     if (text)
         fwrite(text, 1, len, f);
@@ -331,13 +143,22 @@ static FILE *create(const struct work *w, const char *name, struct rl_error *err
     return f;
 }
 
-static int put_file(const struct work *w, const char *name, const char *text,
-                    struct rl_error *err)
+/* The numbers, cell by cell: gnuplot takes an empty one for missing, but "inf"
+ * and "nan" for the names of variables. */
+static int put_data(const struct work *w, const char *csv, struct rl_error *err)
 {
-    FILE *f = create(w, name, err);
+    FILE *f = create(w, "data.csv", err);
     if (!f)
         return -1;
-    fputs(text, f);
+    for (size_t n; *csv; csv += n) {
+        const char *word = csv + (*csv == '-' || *csv == '+');
+        n = strcspn(csv, ",\r\n");
+        size_t len = n - (size_t)(word - csv) * (n > 0);
+        if (!(len == 3 && (!strncasecmp(word, "inf", 3) || !strncasecmp(word, "nan", 3))))
+            fwrite(csv, 1, n, f);
+        if (csv[n])
+            putc(csv[n++], f);
+    }
     return fclose(f) ? rl_fail(err, RL_EIO, w->dir, 0, "cannot write") : 0;
 }
 
@@ -350,7 +171,7 @@ static int put_script(const struct work *w, const struct rl_plot_look *look,
     if (!f)
         return -1;
     snprintf(file, sizeof file, "%.70s.gp", look->name);
-    int rc = put_variables(f, look, word, t, base, err) ||
+    int rc = rl_plot_put_look(f, look, word, t, base, err) ||
                      copy_into(f, data, "style.inc", t, err) ||
                      copy_into(f, data, file, t, err)
                  ? -1
@@ -438,7 +259,7 @@ static int open_work(struct work *w, const char *out, struct rl_error *err)
 {
     const char *slash = out ? strrchr(out, '/') : NULL, *tmp = getenv("TMPDIR");
 
-    if (rl_plot_find_gnuplot(w->gnuplot, sizeof w->gnuplot, err))
+    if (find_gnuplot(w->gnuplot, sizeof w->gnuplot, err))
         return -1;
     if (!out)
         snprintf(w->dir, sizeof w->dir, "%s/rooflint-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -454,8 +275,9 @@ int rl_plot_draw(const struct rl_plot_look *look, const char *data, const char *
                  struct rl_error *err)
 {
     struct work w;
-    const char *word = format_of(look->out, err), *base = look->out;
-    struct rl_table *t = word ? rl_table_parse("data.csv", csv, strlen(csv), err) : NULL;
+    const char *word = look->out ? format_of(look->out, err) : rl_plot_screen(look->show, err);
+    const char *base = look->out, *source = look->from ? look->from : "data.csv";
+    struct rl_table *t = word ? rl_table_parse(source, csv, strlen(csv), err) : NULL;
 
     if (!t || open_work(&w, look->out, err)) {
         rl_table_free(t);
@@ -466,9 +288,9 @@ int rl_plot_draw(const struct rl_plot_look *look, const char *data, const char *
     base = base ? base : "";
     int rc = t->nrows
                  ? 0
-                 : rl_fail(err, RL_EFORMAT, "data.csv", 0, "no rows: nothing to draw");
+                 : rl_fail(err, RL_EFORMAT, source, 0, "no rows: nothing to draw");
     if (!rc)
-        rc = put_file(&w, "data.csv", csv, err) ||
+        rc = put_data(&w, csv, err) ||
                      put_script(&w, look, word, t, base, data, err) ||
                      run_gnuplot(&w, look->name, err)
                  ? -1

@@ -46,36 +46,62 @@ static double log_ratio(const struct rl_plot_side *a, const struct rl_plot_side 
     return log(figure(a, which, ctx).value / figure(b, which, ctx).value);
 }
 
+struct crossing {
+    const struct rl_plot_side *a, *b;
+    double ctx;
+};
+
 /* Halves the interval of a sign change until it is narrower than a pixel. */
-static void cross(struct rl_plot_job *j, const struct rl_plot_side *a,
-                  const struct rl_plot_side *b, int which, double lo, double hi)
+static double cross(const struct rl_plot_side *a, const struct rl_plot_side *b, int which,
+                    double lo, double hi)
 {
     bool below = log_ratio(a, b, which, lo) < 0;
-    char pair[340];
 
     while (hi / lo > 1.002 && hi - lo > 1) {
         double mid = rint(sqrt(lo * hi));
         *((log_ratio(a, b, which, mid) < 0) == below ? &lo : &hi) = mid;
     }
-    struct rl_interval v = figure(a, which, hi);
-    snprintf(pair, sizeof pair, "%s/%s", a->label, b->label);
-    put(j, metric[which], pair, a->kind, "cross", hi, &v);
+    return hi;
 }
 
-enum { MAXPAIRED = 6 }; /* series: more would cross everywhere */
+enum { MAXPAIRED = 6, MAXCROSSINGS = 64 }; /* series: more would cross everywhere */
+
+static int pair_crossings(const struct rl_plot_side *a, const struct rl_plot_side *b,
+                          int which, const double *ctx, int n, struct crossing *out,
+                          int have)
+{
+    for (int i = 1; i < n && have < MAXCROSSINGS; i++) {
+        double r0 = log_ratio(a, b, which, ctx[i - 1]);
+        double r1 = log_ratio(a, b, which, ctx[i]);
+        if (isfinite(r0) && isfinite(r1) && ctx[i - 1] < ctx[i] && (r0 < 0) != (r1 < 0))
+            out[have++] =
+                (struct crossing){a, b, cross(a, b, which, ctx[i - 1], ctx[i])};
+    }
+    return have;
+}
+
+static int by_ctx(const void *x, const void *y)
+{
+    const struct crossing *p = x, *q = y;
+    return p->ctx < q->ctx ? -1 : p->ctx > q->ctx;
+}
 
 static void crossings(struct rl_plot_job *j, const struct rl_plot_sides *s, int which,
                       const double *ctx, int n)
 {
+    struct crossing found[MAXCROSSINGS];
+    int k = 0;
+
     for (int a = 0; a < s->n && s->n <= MAXPAIRED; a++)
         for (int b = a + 1; b < s->n; b++)
-            for (int i = 1; i < n; i++) {
-                double r0 = log_ratio(&s->at[a], &s->at[b], which, ctx[i - 1]);
-                double r1 = log_ratio(&s->at[a], &s->at[b], which, ctx[i]);
-                if (isfinite(r0) && isfinite(r1) && ctx[i - 1] < ctx[i] &&
-                    (r0 < 0) != (r1 < 0))
-                    cross(j, &s->at[a], &s->at[b], which, ctx[i - 1], ctx[i]);
-            }
+            k = pair_crossings(&s->at[a], &s->at[b], which, ctx, n, found, k);
+    qsort(found, (size_t)k, sizeof *found, by_ctx);
+    for (int i = 0; i < k; i++) {
+        char pair[340];
+        struct rl_interval v = figure(found[i].a, which, found[i].ctx);
+        snprintf(pair, sizeof pair, "%s/%s", found[i].a->label, found[i].b->label);
+        put(j, metric[which], pair, found[i].a->kind, "cross", found[i].ctx, &v);
+    }
 }
 
 static void measured(struct rl_plot_job *j, const struct rl_plot_points *p,

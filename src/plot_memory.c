@@ -67,7 +67,7 @@ int rl_plot_memory(struct rl_plot_job *j, struct rl_error *err)
     double *ctx = NULL;
     int n = 0, rc = -1;
 
-    if (!rl_plot_values(j, "ctx", "1k:256k:x1.0905077", &ctx, &n, err) &&
+    if (!rl_plot_values(j, "ctx", "512:256k:x1.0905077", &ctx, &n, err) &&
         !needs_two(n, err) && !rl_plot_sides_open(j, &s, err) &&
         !rl_plot_points_read(j, &p, err)) {
         fputs("series,kind,type,ctx,weights,kv_cache,state,activations,logits,workspace,"

@@ -1,9 +1,9 @@
 /* Plot `pareto`: devices (and models) by two figures of which less is better;
- * the frontier holds what nobody beats in both.  Names are placed so that they
- * neither cover each other nor a point, as far as there is room. */
+ * the frontier holds what nobody beats in both. */
 #include "columns.h"
 #include "err.h"
 #include "plot.h"
+#include "plot_labels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,88 +11,10 @@
 
 struct spot {
     const struct rl_plot_side *s;
-    double x, y;     /* the figures */
-    double u, v;     /* 0 … 1 on the plot's logarithmic axes */
-    bool frontier;   /* nobody is better in both */
-    double lu, lv;   /* where the name begins, at half its height; same units */
-    double eu;       /* where the line from the point meets it */
-    bool shown, far; /* has a name; a line leads to it */
+    double x, y;   /* the figures */
+    bool frontier; /* nobody is better in both */
+    struct rl_label name;
 };
-
-struct box {
-    double u0, v0, u1, v1;
-};
-
-/* Of the plot's area: a letter's width and a line's height, measured on the
- * pictures; the names are short of 24 letters. */
-struct scale {
-    double letter, line;
-};
-
-static bool overlap(const struct box *a, const struct box *b)
-{
-    return a->u0 < b->u1 && b->u0 < a->u1 && a->v0 < b->v1 && b->v0 < a->v1;
-}
-
-static struct box name_box(const struct spot *s, double u, double v,
-                           const struct scale *k)
-{
-    double w = k->letter * (double)strlen(s->s->label);
-    return (struct box){u, v - k->line / 2, u + w, v + k->line / 2};
-}
-
-/* Does a box leave the plot, cover a point, or a name set before? */
-static bool blocked(const struct spot *all, int n, int placed, const struct box *b,
-                    const struct scale *k)
-{
-    double r = k->line / 4;
-
-    if (b->u0 < 0 || b->u1 > 1 || b->v0 < 0 || b->v1 > 1)
-        return true;
-    for (int i = 0; i < n; i++) {
-        /* a name beside another's point would be taken for its name */
-        double rx = i == placed ? r / 2 : 1.4 * k->letter;
-        struct box point = {all[i].u - rx, all[i].v - r, all[i].u + rx, all[i].v + r};
-        if (overlap(b, &point))
-            return true;
-    }
-    for (int i = 0; i < placed; i++) {
-        struct box other = name_box(&all[i], all[i].lu, all[i].lv, k);
-        if (all[i].shown && overlap(b, &other))
-            return true;
-    }
-    return false;
-}
-
-/* Right, left, above, below and the corners, then farther out. */
-static void place(struct spot *all, int n, int i, const struct scale *k)
-{
-    double w = k->letter * (double)strlen(all[i].s->label);
-    const double du[] = {
-        k->letter,          -w - k->letter,     k->letter / 2, k->letter / 2,
-        -w - k->letter / 2, -w - k->letter / 2, -w / 2,        -w / 2};
-    const double dv[] = {0, 0, 0.7, -0.7, 0.7, -0.7, 0.9, -0.9};
-
-    /* below the frontier nothing stands */
-    static const int first[] = {5, 1, 3, 0, 2, 4, 6, 7};
-
-    for (int ring = 0; ring < 4; ring++)
-        for (size_t k8 = 0; k8 < 8; k8++) {
-            int c = all[i].frontier ? first[k8] : (int)k8;
-            double u = all[i].u + du[c];
-            double v = all[i].v + dv[c] * k->line * (1 + 0.8 * ring);
-            struct box b = name_box(&all[i], u, v, k);
-            if (blocked(all, n, i, &b, k))
-                continue;
-            all[i].lu = u;
-            all[i].lv = v;
-            all[i].eu = u + w / 2 < all[i].u ? u + w : u;
-            all[i].shown = true;
-            all[i].far = ring > 0;
-            return;
-        }
-    all[i].shown = false; /* no room: the point stands without a name */
-}
 
 static int by_x(const void *a, const void *b)
 {
@@ -131,21 +53,65 @@ static struct range range_of(const struct spot *s, int n, bool of_y)
     return r;
 }
 
-static void lay_out(struct spot *s, int n, bool page, struct range *rx, struct range *ry)
-{
-    /* of a panel 7 x 4.9 cm or 16 x 7.4 cm, 6.5 pt names */
-    struct scale k = page ? (struct scale){0.0084, 0.038} : (struct scale){0.0178, 0.057};
+/* The plot's area, cm, as plots/pareto.gp draws it. */
+struct area {
+    double width, height;
+    struct range x, y;
+};
 
-    *rx = range_of(s, n, false);
-    *ry = range_of(s, n, true);
-    mark_frontier(s, n);
-    qsort(s, (size_t)n, sizeof *s, by_x);
-    for (int i = 0; i < n; i++) {
-        s[i].u = (log(s[i].x) - rx->lo) / (rx->hi - rx->lo);
-        s[i].v = (log(s[i].y) - ry->lo) / (ry->hi - ry->lo);
+/* cm of a name in 6 pt DejaVu Sans, the widest of the usual fonts: letters of
+ * three widths, rounded up. */
+static double name_width(const char *name)
+{
+    double w = 0;
+
+    for (; *name; name++)
+        w += strchr("mwMW@", *name) ? 0.21 : strchr("ijl.-:rtf", *name) ? 0.09 : 0.136;
+    return w;
+}
+
+static double along(double v, const struct range *r, double length)
+{
+    return (log(v) - r->lo) / (r->hi - r->lo) * length;
+}
+
+/* The steps between neighbours on the frontier, which comes first in s. */
+static int steps(const struct spot *s, int n, struct rl_segment *out)
+{
+    int k = 0;
+
+    for (int i = 1; i < n && s[i].frontier; i++) {
+        const struct rl_label *a = &s[i - 1].name, *b = &s[i].name;
+        out[k++] = (struct rl_segment){a->x, a->y, b->x, a->y};
+        out[k++] = (struct rl_segment){b->x, a->y, b->x, b->y};
     }
-    for (int i = 0; i < n; i++)
-        place(s, n, i, &k);
+    return k;
+}
+
+static int lay_out(struct spot *s, int n, struct area *a, struct rl_error *err)
+{
+    struct rl_segment *line = rl_alloc(2 * (size_t)n + 1, sizeof *line, err);
+    struct rl_label *name = rl_alloc((size_t)n + 1, sizeof *name, err);
+
+    if (line && name) {
+        a->x = range_of(s, n, false);
+        a->y = range_of(s, n, true);
+        mark_frontier(s, n);
+        qsort(s, (size_t)n, sizeof *s, by_x);
+        for (int i = 0; i < n; i++)
+            name[i] = s[i].name =
+                (struct rl_label){.x = along(s[i].x, &a->x, a->width),
+                                  .y = along(s[i].y, &a->y, a->height),
+                                  .width = name_width(s[i].s->label),
+                                  .below = s[i].frontier};
+        rl_labels_place(name, n, line, steps(s, n, line), a->width, a->height);
+        for (int i = 0; i < n; i++)
+            s[i].name = name[i];
+    }
+    int rc = line && name ? 0 : -1;
+    free(line);
+    free(name);
+    return rc;
 }
 
 static int axis(struct rl_plot_job *j, const char *option, const char *fallback, int *out,
@@ -179,14 +145,20 @@ static int spots(const struct rl_plot_sides *s, double ctx, int x, int y,
     return n;
 }
 
+/* A length of the area as the figure it stands for. */
+static void put_at(struct rl_plot_job *j, double cm, double length, const struct range *r)
+{
+    rl_plot_num(j, exp(r->lo + cm / length * (r->hi - r->lo)));
+}
+
 static void write_spots(struct rl_plot_job *j, const struct spot *s, int n, int x, int y,
-                        double ctx, const struct range *rx, const struct range *ry)
+                        double ctx, const struct area *a)
 {
     fputs("name,kind,ctx,x_column,y_column,x,y,frontier,label_x,label_y,label,far,lead_x,"
-          "x_lo,"
-          "x_hi,y_lo,y_hi\n",
+          "lead_y,x_lo,x_hi,y_lo,y_hi\n",
           j->csv);
     for (int i = 0; i < n; i++) {
+        const struct rl_label *l = &s[i].name;
         rl_plot_text(j, s[i].s->label);
         rl_plot_text(j, s[i].s->kind);
         rl_plot_num(j, ctx);
@@ -195,15 +167,16 @@ static void write_spots(struct rl_plot_job *j, const struct spot *s, int n, int 
         rl_plot_num(j, s[i].x);
         rl_plot_num(j, s[i].y);
         rl_plot_num(j, s[i].frontier);
-        rl_plot_num(j, exp(rx->lo + s[i].lu * (rx->hi - rx->lo)));
-        rl_plot_num(j, exp(ry->lo + s[i].lv * (ry->hi - ry->lo)));
-        rl_plot_text(j, s[i].shown ? s[i].s->label : "");
-        rl_plot_num(j, s[i].far);
-        rl_plot_num(j, exp(rx->lo + s[i].eu * (rx->hi - rx->lo)));
-        rl_plot_num(j, exp(rx->lo));
-        rl_plot_num(j, exp(rx->hi));
-        rl_plot_num(j, exp(ry->lo));
-        rl_plot_num(j, exp(ry->hi));
+        put_at(j, l->lx, a->width, &a->x);
+        put_at(j, l->ly, a->height, &a->y);
+        rl_plot_text(j, l->shown ? s[i].s->label : "");
+        rl_plot_num(j, l->shown && l->far);
+        put_at(j, l->ex, a->width, &a->x);
+        put_at(j, l->ey, a->height, &a->y);
+        rl_plot_num(j, exp(a->x.lo));
+        rl_plot_num(j, exp(a->x.hi));
+        rl_plot_num(j, exp(a->y.lo));
+        rl_plot_num(j, exp(a->y.hi));
         rl_plot_end(j);
     }
 }
@@ -220,11 +193,12 @@ int rl_plot_pareto(struct rl_plot_job *j, struct rl_error *err)
         !rl_plot_values(j, "ctx", "8k", &ctx, &n, err) &&
         !rl_plot_sides_open(j, &s, err) &&
         (at = rl_alloc((size_t)s.n, sizeof *at, err)) != NULL) {
-        struct range rx, ry;
+        bool page = width && !strcmp(width, "page");
+        struct area a = {.width = page ? 16.07 : 6.77, .height = page ? 8.0 : 6.4};
         int k = spots(&s, ctx[0], x, y, at);
-        lay_out(at, k, width && !strcmp(width, "page"), &rx, &ry);
-        write_spots(j, at, k, x, y, ctx[0], &rx, &ry);
-        rc = 0;
+        rc = lay_out(at, k, &a, err);
+        if (!rc)
+            write_spots(j, at, k, x, y, ctx[0], &a);
     }
     free(at);
     rl_plot_sides_close(&s);

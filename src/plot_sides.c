@@ -7,9 +7,11 @@
 #include "runs.h"
 #include "values.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *rl_plot_arg(const struct rl_plot_job *j, const char *option)
 {
@@ -57,8 +59,7 @@ int rl_plot_values(struct rl_plot_job *j, const char *option, const char *fallba
 
 /* models on devices */
 
-/* What a model is, by what its layers run: the colour of its family. */
-static const char *kind_of(const struct rl_model *m)
+const char *rl_plot_kind(const struct rl_model *m)
 {
     bool attention = false, ssm = false, linear = false;
 
@@ -153,8 +154,8 @@ static int open_all(struct rl_plot_job *j, const struct lists *l, struct rl_plot
 
     if ((long)l->nhw * l->nmodel > MAXSIDES)
         return rl_fail(err, RL_EVALUE, NULL, 0,
-                       "%ld models on devices are more than a plot holds",
-                       (long)l->nhw * l->nmodel);
+                       "%d models on %d devices are more than a plot holds (%d pairs)",
+                       l->nmodel, l->nhw, MAXSIDES);
     s->at = rl_alloc((size_t)(l->nhw * l->nmodel), sizeof *s->at, err);
     if (!s->at || rl_session_setup(j->command, j->args, &setup, err) ||
         rl_session_fixed(j->command, j->args, &q, err) ||
@@ -168,7 +169,7 @@ static int open_all(struct rl_plot_job *j, const struct lists *l, struct rl_plot
             if (rl_session_open(&side->s, j->args->data, l->hw[d], l->model[m], r, &setup,
                                 err))
                 return -1;
-            side->kind = kind_of(side->s.model);
+            side->kind = rl_plot_kind(side->s.model);
             label(side, l->nmodel > 1, l->nhw > 1);
         }
     return 0;
@@ -202,6 +203,8 @@ int rl_plot_points_read(struct rl_plot_job *j, struct rl_plot_points *p,
 
     if (!path)
         return 0;
+    if (access(path, R_OK))
+        return rl_fail(err, RL_EIO, path, 0, "cannot open: %s", strerror(errno));
     if (!rl_is_runs_file(path))
         return rl_fail(err, RL_EFORMAT, path, 1,
                        "expected the header of measured runs (source,device,"

@@ -12,7 +12,7 @@
 struct judged_row {
     const struct rl_run *run;
     struct rl_interval p;
-    const char *group;
+    const char *group, *kind; /* kind: "" unless the groups are models */
     double error; /* |predicted / measured - 1| in per cent */
 };
 
@@ -58,6 +58,7 @@ static size_t judge(struct rl_plot_job *j, struct rl_runs *runs,
         }
         out[n].run = r;
         out[n].group = group_of(r, by);
+        out[n].kind = "";
         out[n].error = fabs(100 * (out[n].p.value / r->value - 1));
         n++;
     }
@@ -65,6 +66,21 @@ static size_t judge(struct rl_plot_job *j, struct rl_runs *runs,
         fprintf(stderr, "rooflint: plot: %zu measured rows have no prediction\n",
                 skipped);
     return n;
+}
+
+/* Groups that are models get their family's colour, as in the other plots. */
+static void find_kinds(const char *data, struct judged_row *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct rl_error ignored = {0};
+        if (i && !strcmp(r[i].group, r[i - 1].group)) {
+            r[i].kind = r[i - 1].kind;
+            continue;
+        }
+        struct rl_model *m = rl_model_load(data, r[i].run->model, &ignored);
+        r[i].kind = m ? rl_plot_kind(m) : "";
+        rl_model_free(m);
+    }
 }
 
 static int by_error(const void *a, const void *b)
@@ -86,6 +102,7 @@ static void put(struct rl_plot_job *j, const struct judged_row *r, const char *t
 {
     rl_plot_text(j, type);
     rl_plot_text(j, !strcmp(type, "all") ? "all" : r->group);
+    rl_plot_text(j, r->kind);
     rl_plot_text(j, r->run->device);
     rl_plot_text(j, r->run->model);
     rl_plot_text(j, r->run->runtime);
@@ -102,12 +119,14 @@ static void put(struct rl_plot_job *j, const struct judged_row *r, const char *t
     rl_plot_end(j);
 }
 
-static void put_all(struct rl_plot_job *j, struct judged_row *r, size_t n)
+static void put_all(struct rl_plot_job *j, struct judged_row *r, size_t n, bool models)
 {
-    fputs("type,series,device,model,runtime,metric,unit,ctx,batch,measured,predicted,lo,"
+    fputs("type,series,kind,device,model,runtime,metric,unit,ctx,batch,measured,predicted,lo,"
           "hi,error_percent,share_percent\n",
           j->csv);
     qsort(r, n, sizeof *r, by_group);
+    if (models)
+        find_kinds(j->args->data, r, n);
     for (size_t i = 0, from = 0; i < n; i++) {
         size_t end = i;
         if (strcmp(r[i].group, r[from].group))
@@ -139,7 +158,7 @@ int rl_plot_validation(struct rl_plot_job *j, struct rl_error *err)
     if (!rc && !(r = rl_alloc(p.n + 1, sizeof *r, err)))
         rc = -1;
     if (!rc)
-        put_all(j, r, judge(j, runs, &p, by, r));
+        put_all(j, r, judge(j, runs, &p, by, r), !strcmp(by, "model"));
     free(r);
     rl_plot_points_clear(&p);
     rl_runs_free(runs);
