@@ -6,13 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* speed.NAME.COEF.DTYPE, else speed.NAME.COEF, else the value given. */
+/* speed.NAME.COEF.DTYPE, of a recipe's base or its own, else speed.NAME.COEF, else
+ * the value given. */
 static double coef_of(const struct rl_runtime *r, const char *name, const char *coef,
                       enum rl_dtype dt, double v)
 {
     char key[96];
 
     snprintf(key, sizeof key, "speed.%s.%s", name, coef);
+    v = rl_runtime_num(r, key, v);
+    snprintf(key, sizeof key, "speed.%s.%s.%s", name, coef,
+             rl_dtype(rl_dtype_base(dt))->name);
     v = rl_runtime_num(r, key, v);
     snprintf(key, sizeof key, "speed.%s.%s.%s", name, coef, rl_dtype(dt)->name);
     return rl_runtime_num(r, key, v);

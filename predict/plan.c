@@ -43,14 +43,49 @@ static bool is_block_format(enum rl_dtype dt)
     return dt >= RL_DT_Q8_0;
 }
 
+static int unknown_dtype(const char *option, const char *name, struct rl_error *err)
+{
+    char list[640] = "";
+    size_t n = 0;
+
+    for (int i = RL_DT_FP32; i < RL_NDTYPES && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, " %s",
+                              rl_dtype((enum rl_dtype)i)->name);
+    return rl_fail(err, RL_ENAME, option, 0, "unknown dtype '%s'; known are:%s", name,
+                   list);
+}
+
 static int parse_dtype(const char *option, const char *name, enum rl_dtype fallback,
                        enum rl_dtype *out, struct rl_error *err)
 {
     int dt = name ? rl_dtype_parse(name) : (int)fallback;
     if (dt < 0)
-        return rl_fail(err, RL_ENAME, option, 0, "unknown dtype '%s'", name);
+        return unknown_dtype(option, name, err);
     *out = (enum rl_dtype)dt;
     return 0;
+}
+
+static int check_block_format(const struct rl_plan *pl, const char *option,
+                              enum rl_dtype dt, struct rl_error *err)
+{
+    if (!is_block_format(dt) || is_llamacpp(pl->runtime) ||
+        !strcmp(pl->runtime->id, "ideal"))
+        return 0;
+    return rl_fail(err, RL_ECONFLICT, option, 0,
+                   "'%s' is a llama.cpp format, runtime '%s' does not read it",
+                   rl_dtype(dt)->name, pl->runtime->name);
+}
+
+/* Formats of weights beside other activations store no cache. */
+static int check_kv_dtype(const struct rl_plan *pl, struct rl_error *err)
+{
+    const struct rl_dtype_info *d = rl_dtype(pl->kv);
+
+    if (d->weight_only || pl->kv == RL_DT_W4A8_MXFP4_MXFP8 || pl->kv == RL_DT_NONE ||
+        rl_dtype_base(pl->kv) != pl->kv)
+        return rl_fail(err, RL_ECONFLICT, "--kv-dtype", 0,
+                       "'%s' is a format of weights, no cache is kept in it", d->name);
+    return check_block_format(pl, "--kv-dtype", pl->kv, err);
 }
 
 /* What the activations are kept in beside weights of this format. */
@@ -93,13 +128,11 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
 
     if (parse_dtype("--dtype", s->dtype, default_dtype(pl), &pl->dtype, err))
         return -1;
-    if (is_block_format(pl->dtype) && !is_llamacpp(pl->runtime) &&
-        strcmp(pl->runtime->id, "ideal"))
-        return rl_fail(err, RL_ECONFLICT, "--dtype", 0,
-                       "'%s' is a llama.cpp format, runtime '%s' does not read it",
-                       rl_dtype(pl->dtype)->name, pl->runtime->name);
+    if (check_block_format(pl, "--dtype", pl->dtype, err))
+        return -1;
     pl->act = activation_dtype(pl, pl->dtype);
     if (parse_dtype("--kv-dtype", s->kv_dtype, pl->act, &pl->kv, err) ||
+        check_kv_dtype(pl, err) ||
         parse_dtype("--state-dtype", s->state_dtype,
                     state != RL_DT_NONE ? state : pl->act, &pl->state, err))
         return -1;
@@ -111,7 +144,8 @@ static int bind_dtypes(struct rl_plan *pl, struct rl_error *err)
         pl->wdtype[c] = pl->act;
     pl->wdtype[RL_W_LINEAR] = pl->wdtype[RL_W_EXPERT] = pl->dtype;
     pl->wdtype[RL_W_HEAD] = head_dtype(pl->dtype, pl->act);
-    pl->wdtype[RL_W_EMBED] = is_block_format(pl->dtype) ? pl->dtype : pl->act;
+    pl->wdtype[RL_W_EMBED] =
+        is_block_format(pl->dtype) ? rl_dtype_base(pl->dtype) : pl->act;
     if (g->tied && is_block_format(pl->dtype)) /* the table is the output matrix */
         pl->wdtype[RL_W_EMBED] = pl->wdtype[RL_W_HEAD];
     for (int c = 0; own && c < RL_NWCLASSES; c++)

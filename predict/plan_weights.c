@@ -26,19 +26,14 @@ enum rl_dtype rl_row_dtype(enum rl_dtype dt, double row)
 {
     if (dt < RL_DT_Q8_0 || fmod(row, 256) == 0)
         return dt;
-    switch (dt) {
+    switch (rl_dtype_base(dt)) {
     case RL_DT_Q2_K:
     case RL_DT_Q3_K:
-    case RL_DT_Q3_K_M:
     case RL_DT_IQ4_XS:
         return RL_DT_IQ4_NL;
     case RL_DT_Q4_K:
-    case RL_DT_Q4_K_S:
-    case RL_DT_Q4_K_M:
         return RL_DT_Q5_0;
     case RL_DT_Q5_K:
-    case RL_DT_Q5_K_S:
-    case RL_DT_Q5_K_M:
         return RL_DT_Q5_1;
     case RL_DT_Q6_K:
         return RL_DT_Q8_0;

@@ -4,7 +4,9 @@
  * large matrix (a scale per tensor or per channel vanishes).  llama.cpp names
  * either a block format, whose bits are exact, or a recipe that mixes formats
  * over the tensors of a file (q4_k_m); a recipe's bits depend on the model, and
- * the row holds the average over Llama-3.1-8B.  A GGUF file gives exact bytes.
+ * the row holds the average over the matrices in Llama-3.1-8B's layers: the
+ * output matrix is q6_k in all of them, the embedding table the recipe's base.
+ * A GGUF file gives exact bytes.
  */
 #include "dtype.h"
 
@@ -13,8 +15,11 @@
 
 #define IEEE "IEEE 754"
 #define GGML "ggml-common.h: bytes per block"
-#define MIX  "llama.cpp tools/quantize/README.md: Llama-3.1-8B"
-#define OCP  "OCP Microscaling Formats v1.0: 32 elements, 8-bit scale"
+/* (bits/weight x 8,030,261,248 - 525,336,576 x (6.5625 + base) - norms) over the
+ * 6,979,321,856 weights of the layers; q4_k_m and q5_k_s by the recipe in
+ * src/llama-quant.cpp, which the table agrees with to the fourth digit */
+#define MIX "llama.cpp tools/quantize/README.md: Llama-3.1-8B, less table and output"
+#define OCP "OCP Microscaling Formats v1.0: 32 elements, 8-bit scale"
 
 /* Activations meet llama.cpp's quantised weights as q8_1: 36 bytes per 32. */
 #define Q8_1 (36.0 / 32)
@@ -42,21 +47,24 @@ static const struct rl_dtype_info table[RL_NDTYPES] = {
     [RL_DT_Q8_0] = {"q8_0", 34.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q6_K] = {"q6_k", 210.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q5_K] = {"q5_k", 176.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
-    [RL_DT_Q5_K_M] = {"q5_k_m", 5.7036, RL_INT8, Q8_1, 0, MIX},
-    [RL_DT_Q5_K_S] = {"q5_k_s", 5.5704, RL_INT8, Q8_1, 0, MIX},
+    [RL_DT_Q5_K_M] = {"q5_k_m", 5.6533, RL_INT8, Q8_1, 0, MIX},
+    [RL_DT_Q5_K_S] = {"q5_k_s", 5.5, RL_INT8, Q8_1, 0, MIX},
     [RL_DT_Q5_0] = {"q5_0", 22.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q5_1] = {"q5_1", 24.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q4_K] = {"q4_k", 144.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
-    [RL_DT_Q4_K_M] = {"q4_k_m", 4.8944, RL_INT8, Q8_1, 0, MIX},
-    [RL_DT_Q4_K_S] = {"q4_k_s", 4.6672, RL_INT8, Q8_1, 0, MIX},
+    [RL_DT_Q4_K_M] = {"q4_k_m", 4.7975, RL_INT8, Q8_1, 0, MIX},
+    [RL_DT_Q4_K_S] = {"q4_k_s", 4.5361, RL_INT8, Q8_1, 0, MIX},
     [RL_DT_Q4_0] = {"q4_0", 18.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q4_1] = {"q4_1", 20.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_Q3_K] = {"q3_k", 110.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
-    /* not in that table; summed over Llama-3.1-8B's tensors: output q6_k, down,
-     * o and v q4_k (two layers q5_k), everything else q3_k */
-    [RL_DT_Q3_K_M] = {"q3_k_m", 3.995, RL_INT8, Q8_1, 0,
+    [RL_DT_Q3_K_L] = {"q3_k_l", 4.1911, RL_INT8, Q8_1, 0, MIX},
+    /* not in that table; summed over Llama-3.1-8B's layers: down, o and v q4_k (two
+     * layers q5_k), everything else q3_k */
+    [RL_DT_Q3_K_M] = {"q3_k_m", 3.84375, RL_INT8, Q8_1, 0,
                       "summed over Llama-3.1-8B by llama.cpp's recipe"},
+    [RL_DT_Q3_K_S] = {"q3_k_s", 110.0 * 8 / 256, RL_INT8, Q8_1, 0, MIX},
     [RL_DT_Q2_K] = {"q2_k", 84.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
+    [RL_DT_Q2_K_S] = {"q2_k_s", 2.7241, RL_INT8, Q8_1, 0, MIX},
     [RL_DT_IQ4_NL] = {"iq4_nl", 18.0 * 8 / 32, RL_INT8, Q8_1, 0, GGML},
     [RL_DT_IQ4_XS] = {"iq4_xs", 136.0 * 8 / 256, RL_INT8, Q8_1, 0, GGML},
 };
@@ -69,6 +77,26 @@ const struct rl_dtype_info *rl_dtype(enum rl_dtype dt)
 double rl_dtype_bytes(enum rl_dtype dt)
 {
     return rl_dtype(dt)->bits / 8;
+}
+
+enum rl_dtype rl_dtype_base(enum rl_dtype dt)
+{
+    switch (dt) {
+    case RL_DT_Q5_K_M:
+    case RL_DT_Q5_K_S:
+        return RL_DT_Q5_K;
+    case RL_DT_Q4_K_M:
+    case RL_DT_Q4_K_S:
+        return RL_DT_Q4_K;
+    case RL_DT_Q3_K_L:
+    case RL_DT_Q3_K_M:
+    case RL_DT_Q3_K_S:
+        return RL_DT_Q3_K;
+    case RL_DT_Q2_K_S:
+        return RL_DT_Q2_K;
+    default:
+        return dt;
+    }
 }
 
 /* Names as the CONTRACT has them, in any case (Q4_K_M), and as checkpoints

@@ -48,8 +48,11 @@ enum rl_dtype {
     RL_DT_Q4_0,
     RL_DT_Q4_1,
     RL_DT_Q3_K,
+    RL_DT_Q3_K_L,
     RL_DT_Q3_K_M,
+    RL_DT_Q3_K_S,
     RL_DT_Q2_K,
+    RL_DT_Q2_K_S,
     RL_DT_IQ4_NL,
     RL_DT_IQ4_XS,
     RL_NDTYPES
@@ -67,6 +70,9 @@ struct rl_dtype_info {
 const struct rl_dtype_info *rl_dtype(enum rl_dtype dt);
 double rl_dtype_bytes(enum rl_dtype dt); /* bits / 8 */
 int rl_dtype_parse(const char *name);    /* -1: unknown */
+/* The block format that most matrices of a llama.cpp recipe have (q4_k of q4_k_m);
+ * others are their own. */
+enum rl_dtype rl_dtype_base(enum rl_dtype dt);
 const char *rl_unit_name(enum rl_unit u);
 
 #endif

@@ -36,11 +36,11 @@ static enum rl_dtype file_type(json_int_t ftype)
     static const enum rl_dtype known[] = {
         [0] = RL_DT_FP32,    [1] = RL_DT_FP16,    [2] = RL_DT_Q4_0,
         [3] = RL_DT_Q4_1,    [7] = RL_DT_Q8_0,    [8] = RL_DT_Q5_0,
-        [9] = RL_DT_Q5_1,    [10] = RL_DT_Q2_K,   [11] = RL_DT_Q3_K,
-        [12] = RL_DT_Q3_K_M, [13] = RL_DT_Q3_K_M, [14] = RL_DT_Q4_K_S,
+        [9] = RL_DT_Q5_1,    [10] = RL_DT_Q2_K,   [11] = RL_DT_Q3_K_S,
+        [12] = RL_DT_Q3_K_M, [13] = RL_DT_Q3_K_L, [14] = RL_DT_Q4_K_S,
         [15] = RL_DT_Q4_K_M, [16] = RL_DT_Q5_K_S, [17] = RL_DT_Q5_K_M,
         [18] = RL_DT_Q6_K,   [25] = RL_DT_IQ4_NL, [30] = RL_DT_IQ4_XS,
-        [32] = RL_DT_BF16,   [38] = RL_DT_MXFP4,
+        [21] = RL_DT_Q2_K_S, [32] = RL_DT_BF16,   [38] = RL_DT_MXFP4,
     };
 
     return ftype >= 0 && ftype < (json_int_t)(sizeof known / sizeof *known) ? known[ftype]

@@ -87,8 +87,28 @@ void rl_map_falcon(struct rl_map *m)
     rl_map_set_bool(m, "bias", rl_map_has(m, 0, "ffn_up.bias"));
 }
 
+/* OLMo 3 goes by the same name, with windows. */
+void rl_map_olmo2(struct rl_map *m)
+{
+    if (rl_map_num(m, "attention.sliding_window") > 0)
+        rl_map_set_type(m, "olmo3");
+}
+
+/* The 32B sees windows but for every fourth layer, the 1.2B everything. */
+void rl_map_exaone4(struct rl_map *m)
+{
+    if (rl_map_num(m, "attention.sliding_window") > 0)
+        rl_map_set(m, "sliding_window_pattern", 4);
+}
+
+void rl_map_minimax_m2(struct rl_map *m)
+{
+    rl_map_set(m, "rotary_dim", rl_map_num(m, "rope.dimension_count"));
+    rl_map_set_bool(m, "use_routing_bias", rl_map_has(m, 0, "exp_probs_b.bias"));
+}
+
 /* Biases and norms by the tensors that are there: StableLM, StarCoder 2, OLMo,
- * Command R, GPT-NeoX, Qwen MoE. */
+ * Command R, GLM-4, Qwen MoE. */
 void rl_map_by_tensors(struct rl_map *m)
 {
     bool bias = rl_map_has(m, 0, "attn_q.bias") || rl_map_has(m, 0, "attn_qkv.bias");
@@ -99,6 +119,7 @@ void rl_map_by_tensors(struct rl_map *m)
     rl_map_set_bool(m, "attention_bias", bias);
     rl_map_set_bool(m, "use_qk_norm", norm);
     rl_map_set_bool(m, "qk_layernorm", norm);
+    rl_map_set_bool(m, "use_parallel_residual", !rl_map_has(m, 0, "ffn_norm.weight"));
     rl_map_set(m, "shared_expert_intermediate_size",
                rl_map_width(m, "ffn_up_shexp.weight"));
 }

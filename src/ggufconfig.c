@@ -144,7 +144,19 @@ static const struct {
     {"starcoder2", "starcoder2", rl_map_by_tensors},
     {"command-r", "cohere", rl_map_by_tensors},
     {"cohere2", "cohere2", rl_map_by_tensors},
+    {"chatglm", "glm", rl_map_by_tensors},
+    {"ernie4_5", "ernie4_5", NULL},
+    {"exaone4", "exaone4", rl_map_exaone4},
+    {"glm4", "glm4", rl_map_by_tensors},
     {"gptneox", "gpt_neox", NULL},
+    {"granitemoe", "granitemoe", NULL},
+    {"hunyuan-dense", "hunyuan_v1_dense", NULL},
+    {"internlm2", "internlm2", NULL},
+    {"minimax-m2", "minimax_m2", rl_map_minimax_m2},
+    {"nemotron", "nemotron", NULL},
+    {"qwen3vl", "qwen3_vl_text", NULL},
+    {"qwen3vlmoe", "qwen3_vl_moe_text", NULL},
+    {"seed_oss", "seed_oss", NULL},
     {"phi2", "phi", NULL},
     {"bloom", "bloom", rl_map_bloom},
     {"falcon", "falcon", rl_map_falcon},
@@ -154,7 +166,7 @@ static const struct {
     {"phi3", "phi3", NULL},
     {"gemma2", "gemma2", NULL},
     {"gemma3", "gemma3_text", NULL},
-    {"olmo2", "olmo2", NULL},
+    {"olmo2", "olmo2", rl_map_olmo2},
     {"smollm3", "smollm3", NULL},
     {"dream", "Dream", NULL},
     {"llada", "llada", NULL},
@@ -201,6 +213,10 @@ static void common(struct rl_map *m)
         {"full_attention_interval", "full_attention_interval"},
     };
 
+    if (rl_map_num(m, "attention.head_count") > 0) /* llama.cpp's default */
+        rl_map_set(m, "head_dim",
+                   rl_map_num(m, "embedding_length") /
+                       rl_map_num(m, "attention.head_count"));
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         rl_map_set(m, same[i].field, rl_map_num(m, same[i].key));
     rl_map_set(m, "num_hidden_layers", m->layers);
@@ -223,7 +239,7 @@ static double vocab(const struct rl_map *m)
 
 static int unknown(const struct rl_map *m, struct rl_error *err)
 {
-    char list[640] = "";
+    char list[900] = "";
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof known / sizeof *known && n < sizeof list; i++)

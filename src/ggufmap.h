@@ -57,7 +57,10 @@ void rl_map_nemotron_h(struct rl_map *m);
 void rl_map_rwkv6(struct rl_map *m);
 void rl_map_rwkv7(struct rl_map *m);
 void rl_map_bloom(struct rl_map *m);
+void rl_map_exaone4(struct rl_map *m);
 void rl_map_falcon(struct rl_map *m);
+void rl_map_minimax_m2(struct rl_map *m);
+void rl_map_olmo2(struct rl_map *m);
 void rl_map_by_tensors(struct rl_map *m);
 void rl_map_plamo2(struct rl_map *m);
 

@@ -7,6 +7,7 @@ unit_tests = \
 	tests/test_err.t \
 	tests/test_ggml.t \
 	tests/test_gguf.t \
+	tests/test_gguf_archs.t \
 	tests/test_graph.t \
 	tests/test_grid.t \
 	tests/test_predict.t \
@@ -39,6 +40,9 @@ tests_test_harness_t_LDADD = libmb.la $(LDADD)
 tests_test_gguf_t_SOURCES = \
 	tests/gguf_file.h \
 	tests/test_gguf.c
+tests_test_gguf_archs_t_SOURCES = \
+	tests/gguf_file.h \
+	tests/test_gguf_archs.c
 
 EXTRA_DIST += tests/bench.sh
 

@@ -6,11 +6,11 @@
 Test(dtype, every_name_of_the_contract)
 {
     static const char *const names[] = {
-        "fp32",      "tf32",  "bf16",    "fp16",        "fp8",
-        "fp8_block", "int8",  "w8a8_sq", "nvfp4",       "mxfp4",
-        "mxfp8",     "w8a16", "w4a16",   "w4a16_mxfp4", "w4a8_mxfp4_mxfp8",
-        "q8_0",      "q6_k",  "q5_k_m",  "q4_k_m",      "q4_0",
-        "none"};
+        "fp32",      "tf32",   "bf16",    "fp16",        "fp8",
+        "fp8_block", "int8",   "w8a8_sq", "nvfp4",       "mxfp4",
+        "mxfp8",     "w8a16",  "w4a16",   "w4a16_mxfp4", "w4a8_mxfp4_mxfp8",
+        "q8_0",      "q6_k",   "q5_k_m",  "q4_k_m",      "q4_0",
+        "q3_k_l",    "q3_k_s", "q2_k_s",  "none"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         int dt = rl_dtype_parse(names[i]);
@@ -59,16 +59,20 @@ Test(dtype, exact_bits)
     cr_expect_eq(rl_dtype_bytes(RL_DT_NONE), 0);
 }
 
-/* Llama-3.1-8B under q3_k_m by llama.cpp's recipe, in millions of elements. */
-Test(dtype, q3_k_m_recipe)
+/* Llama-3.1-8B by llama.cpp's recipes: q3_k_m's down, o and v; q4_k_m's v and down
+ * in q6_k in half of the layers. */
+Test(dtype, recipes)
 {
     double q = 4096.0 * 4096, kv = 1024.0 * 4096, mlp = 14336.0 * 4096;
-    double table = 128256.0 * 4096;
-    double n = 32 * (2 * q + 2 * kv + 3 * mlp) + 2 * table;
-    double bits = 32 * ((q + kv + 2 * mlp) * 3.4375 + (kv + q + mlp) * 4.5) +
-                  2 * (kv + mlp) * 1.0 + table * 3.4375 + table * 6.5625;
+    double layer = 2 * q + 2 * kv + 3 * mlp;
+    double q3 =
+        (q + kv + 2 * mlp) * 3.4375 + (kv + q + mlp) * 4.5 + 2.0 / 32 * (kv + mlp) * 1.0;
+    double q4 = layer * 4.5 + 0.5 * (kv + mlp) * (6.5625 - 4.5);
 
-    expect_near(rl_dtype(RL_DT_Q3_K_M)->bits, bits / n, 1e-3);
+    expect_near(rl_dtype(RL_DT_Q3_K_M)->bits, q3 / layer, 1e-3);
+    expect_near(rl_dtype(RL_DT_Q4_K_M)->bits, q4 / layer, 1e-4);
+    cr_expect_eq(rl_dtype_base(RL_DT_Q4_K_M), RL_DT_Q4_K);
+    cr_expect_eq(rl_dtype_base(RL_DT_IQ4_NL), RL_DT_IQ4_NL);
 }
 
 Test(dtype, units_have_names)
