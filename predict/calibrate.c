@@ -21,6 +21,8 @@ enum { MIN_ROWS = 12, MIN_SHAPES = 2, FEW_SHAPES = 6 };
 static const double UNSEEN_SHAPE = 0.15;
 /* Where errors of one shape alone are known: what they are widened by for another. */
 static const double ONE_SHAPE = 1.5;
+/* The most for many shapes, whose quantiles hold the odd one already. */
+static const double MANY_SHAPES = 1.5;
 static const double LEAST = 0.005;    /* log error that is never excluded */
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
@@ -176,7 +178,8 @@ static double stretch(struct work *w, int without)
     if (shapes < 2)
         return ONE_SHAPE;
     qsort(w->need, n, sizeof *w->need, ascending);
-    return fmax(1, rl_quantile(w->need, n, 0.9));
+    double wide = fmax(1, rl_quantile(w->need, n, 0.9));
+    return shapes < FEW_SHAPES ? wide : fmin(wide, MANY_SHAPES);
 }
 
 static struct range interval(struct work *w, int without, bool by_row)
