@@ -19,6 +19,11 @@ enum { MIN_ROWS = 12, MIN_SHAPES = 2, FEW_SHAPES = 6 };
 /* Log error that a shape unlike all measured ones adds, where too few shapes
  * were measured to see it. */
 static const double UNSEEN_SHAPE = 0.15;
+/* Where errors of one shape alone are known: what they are widened by for another. */
+static const double ONE_SHAPE = 1.5;
+/* The most for many shapes, whose quantiles hold the odd one already. */
+static const double MANY_SHAPES = 1.5;
+static const double LEAST = 0.005;    /* log error that is never excluded */
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
 struct work {
@@ -30,7 +35,7 @@ struct work {
     const struct rl_sample **train; /* [n] scratch */
     int *fold;                      /* [n] */
     double *error;                  /* [n] log(measured / predicted), held out */
-    double *sorted;                 /* [n] scratch */
+    double *sorted, *need;          /* [n] scratch */
     bool few_shapes;
 };
 
@@ -122,43 +127,80 @@ static int hold_out(struct work *w, int fold, struct rl_calibration *c,
     return 0;
 }
 
-/* Quantiles of the held-out errors of all folds but one (-1: of all), pushed
- * outward by what a sample of this size misses of the tails.  Of a few shapes
- * each errs to one side: the sign seen so far says nothing of the next. */
-static void interval(struct work *w, int without, double *lo, double *mid, double *hi)
+struct range {
+    double lo, mid, hi;
+};
+
+/* Quantiles of the held-out errors but for one fold (-1: none) and the rows of one
+ * shape, pushed outward by what a sample of this size misses of the tails.  Of a few
+ * shapes each errs to one side: the sign seen so far says nothing of the next. */
+static struct range quantiles(struct work *w, int without, size_t first, size_t end)
 {
+    struct range q;
     size_t n = 0;
     for (size_t i = 0; i < w->g->n; i++)
-        if (w->fold[i] != without)
+        if (w->fold[i] != without && (i < first || i >= end))
             w->sorted[n++] = w->error[i];
     qsort(w->sorted, n, sizeof *w->sorted, ascending);
-    *mid = rl_quantile(w->sorted, n, 0.5);
+    q.mid = rl_quantile(w->sorted, n, 0.5);
     if (w->few_shapes) {
         for (size_t i = 0; i < n; i++)
             w->sorted[i] = fabs(w->sorted[i]);
         qsort(w->sorted, n, sizeof *w->sorted, ascending);
-        *hi = rl_quantile(w->sorted, n, 0.9 * (double)(n + 2) / (double)(n + 1));
-        *hi = fmax(*hi, 0.005);
-        *lo = -*hi;
-        return;
+        double tail = 0.9 * (double)(n + 2) / (double)(n + 1);
+        q.hi = fmax(rl_quantile(w->sorted, n, fmin(tail, 1)), LEAST);
+        q.lo = -q.hi;
+        return q;
     }
     /* the rank that leaves 5 % of a further row outside: split conformal */
     double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
-    *lo = fmin(rl_quantile(w->sorted, n, tail), -0.005);
-    *hi = fmax(rl_quantile(w->sorted, n, 1 - tail), 0.005);
+    q.lo = fmin(rl_quantile(w->sorted, n, tail), -LEAST);
+    q.hi = fmax(rl_quantile(w->sorted, n, 1 - tail), LEAST);
+    return q;
+}
+
+/* How much wider the quantiles of some shapes must be to hold 90 % of the rows of
+ * another: each shape is left out of the quantiles in turn.  Rows of one shape err
+ * alike, so that quantiles over rows alone are too narrow for the next shape. */
+static double stretch(struct work *w, int without)
+{
+    size_t n = 0, shapes = 0;
+    for (size_t i = 0, end; i < w->g->n; i = end) {
+        for (end = i + 1; end < w->g->n && rl_same_shape(row(w, i), row(w, end));)
+            end++;
+        if (w->fold[i] == without)
+            continue;
+        struct range q = quantiles(w, without, i, end);
+        shapes++;
+        for (size_t k = i; k < end; k++)
+            w->need[n++] = w->error[k] / (w->error[k] > 0 ? q.hi : q.lo);
+    }
+    if (shapes < 2)
+        return ONE_SHAPE;
+    qsort(w->need, n, sizeof *w->need, ascending);
+    double wide = fmax(1, rl_quantile(w->need, n, 0.9));
+    return shapes < FEW_SHAPES ? wide : fmin(wide, MANY_SHAPES);
+}
+
+static struct range interval(struct work *w, int without, bool by_row)
+{
+    double wide = by_row ? 1 : stretch(w, without);
+    struct range q = quantiles(w, without, 0, 0);
+    q.lo *= wide;
+    q.hi *= wide;
+    return q;
 }
 
 static void set_intervals(struct work *w, struct rl_calibration *c, int folds)
 {
     for (int k = 0; k < folds; k++) {
-        double lo, mid, hi;
-        interval(w, k, &lo, &mid, &hi);
+        struct range q = interval(w, k, c->by_row);
         for (size_t i = 0; i < w->g->n; i++) {
             struct rl_outcome *o = &c->outcome[i];
             if (w->fold[i] != k)
                 continue;
-            o->lo = o->predicted * exp(lo);
-            o->hi = o->predicted * exp(hi);
+            o->lo = o->predicted * exp(q.lo);
+            o->hi = o->predicted * exp(q.hi);
         }
     }
 }
@@ -195,6 +237,7 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     c->by_row = c->shapes < MIN_SHAPES;
     if (c->by_row && (dealt = deal(w, false, w->o->folds, err)) == 0)
         return -1;
+    w->few_shapes = !c->by_row && c->shapes < FEW_SHAPES;
     int folds = dealt < (size_t)w->o->folds ? (int)dealt : w->o->folds;
     for (int k = 0; k < folds; k++)
         if (hold_out(w, k, c, err))
@@ -202,11 +245,11 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     set_intervals(w, c, folds);
     for (size_t i = 0; i < w->g->n; i++)
         w->train[i] = row(w, i);
-    interval(w, -1, &c->lo, &c->bias, &c->hi);
-    if (c->by_row) {
-        c->lo = -sqrt(c->lo * c->lo + UNSEEN_SHAPE * UNSEEN_SHAPE);
-        c->hi = sqrt(c->hi * c->hi + UNSEEN_SHAPE * UNSEEN_SHAPE);
-    }
+    struct range q = interval(w, -1, c->by_row);
+    double unseen = c->by_row ? UNSEEN_SHAPE : 0;
+    c->bias = q.mid;
+    c->lo = -hypot(q.lo, unseen);
+    c->hi = hypot(q.hi, unseen);
     return fit_rows(w, w->g->n, &c->fit, err);
 }
 
@@ -228,10 +271,12 @@ static int few_samples(struct work *w, const struct rl_ask *ask, struct rl_calib
         w->fold[i] = !w->fold[i];
     }
     struct rl_fit_data d = {c->key->op, w->m, w->train, n, NULL, w->o->starts};
-    memcpy(c->fit.coef, ch.coef, sizeof ch.coef);
-    if (n > 0 && rl_few_fit(ask, &d, &c->fit, err))
+    struct rl_few few;
+    if (rl_few_fit(ask, &d, &few, err))
         return -1;
-    rl_few_interval(&ch, n, &c->lo, &c->hi);
+    c->fit = few.fit;
+    c->lo = few.lo;
+    c->hi = few.hi;
     for (size_t i = 0; i < w->g->n; i++) {
         struct rl_outcome *o = &c->outcome[i];
         o->predicted = predict(w, i, c->fit.coef);
@@ -275,11 +320,12 @@ int rl_calibrate(const struct rl_samples *s, const struct rl_group *g,
     struct work w = {.s = s, .g = g, .m = m, .o = o};
     w.train = rl_alloc(g->n, sizeof *w.train, err);
     w.fold = rl_alloc(g->n, sizeof *w.fold, err);
-    w.error = rl_alloc(2 * g->n, sizeof *w.error, err);
+    w.error = rl_alloc(3 * g->n, sizeof *w.error, err);
     out->outcome = rl_alloc(g->n, sizeof *out->outcome, err);
     int rc = -1;
     if (w.train && w.fold && w.error && out->outcome) {
         w.sorted = w.error + g->n;
+        w.need = w.sorted + g->n;
         rc = run(&w, d, out, err);
     }
     free(w.train);

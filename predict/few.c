@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANDIDATES = 12, SCORED = 200 };
+enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
+static const double Z90 = 1.645;
 static const double NOISE = 0.1;  /* log error that a measured row keeps */
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
@@ -141,37 +142,92 @@ int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *
     return 0;
 }
 
-int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_fit *out,
+/* The fit from one entry's coefficients. */
+static int fit_from(const struct rl_fit_data *d, const double *center, int starts,
+                    struct rl_fit *out, struct rl_error *err)
+{
+    struct rl_fit_prior prior;
+    struct rl_fit_data from = *d;
+    rl_fit_prior_of(d->op, &prior);
+    memcpy(prior.center, center, sizeof prior.center);
+    from.prior = &prior;
+    from.starts = starts;
+    return rl_fit_run(&from, out, err);
+}
+
+static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *d,
+                    int *which, struct rl_fit *out, struct rl_error *err)
+{
+    for (int i = 0; i < n; i++) {
+        struct rl_fit fit;
+        if (fit_from(d, c[i].coef, i == 0 ? d->starts : 1, &fit, err))
+            return -1;
+        if (i > 0 && fit.cost >= BETTER * out->cost)
+            continue;
+        *out = fit;
+        *which = i;
+    }
+    return 0;
+}
+
+/* Root of the mean square of the samples' log errors, each left out in turn. */
+static int left_out(const struct rl_fit_data *d, const double *center, double *rms,
+                    struct rl_error *err)
+{
+    const struct rl_sample **rest = rl_alloc(d->n, sizeof *rest, err);
+    double sum = 0;
+    int rc = rest ? 0 : -1;
+    for (size_t i = 0; !rc && i < d->n; i++) {
+        struct rl_fit_data but = *d;
+        struct rl_fit fit;
+        but.row = rest;
+        but.n = 0;
+        for (size_t k = 0; k < d->n; k++)
+            if (k != i)
+                rest[but.n++] = d->row[k];
+        rc = fit_from(&but, center, 1, &fit, err);
+        if (rc)
+            break;
+        double t = d->op->time(d->row[i]->p, d->machine, fit.coef, NULL);
+        sum += pow(log(d->row[i]->seconds / t), 2);
+    }
+    *rms = sqrt(sum / (double)d->n);
+    free(rest);
+    return rc;
+}
+
+/* The entry's own residual stays.  What carrying it over leaves open is what the
+ * samples miss of each other, the spread assumed without any counting as one more. */
+static void interval(const struct rl_choice *c, double rms, size_t n, double *lo,
+                     double *hi)
+{
+    double own_lo = c->kernel ? c->kernel->lo : 0.5 * c->log_lo;
+    double own_hi = c->kernel ? c->kernel->hi : 0.5 * c->log_hi;
+    double seen = Z90 * rms * Z90 * rms * (double)n, all = (double)n + 1;
+    double open_lo = fmax(c->log_lo * c->log_lo - own_lo * own_lo, 0);
+    double open_hi = fmax(c->log_hi * c->log_hi - own_hi * own_hi, 0);
+    *lo = -sqrt(own_lo * own_lo + fmin(open_lo, (seen + open_lo) / all));
+    *hi = sqrt(own_hi * own_hi + fmin(open_hi, (seen + open_hi) / all));
+}
+
+int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_few *out,
                struct rl_error *err)
 {
     struct rl_choice *c = rl_alloc(CANDIDATES, sizeof *c, err);
     if (!c)
         return -1;
-    int n = rl_choose_near(ask, CANDIDATES, c), rc = 0;
-    struct rl_fit_prior prior;
-    struct rl_fit_data from = *d;
-    from.prior = &prior;
-    for (int i = 0; !rc && i < n; i++) {
-        struct rl_fit fit;
-        rl_fit_prior_of(d->op, &prior);
-        memcpy(prior.center, c[i].coef, sizeof prior.center);
-        from.starts = i == 0 ? d->starts : 1;
-        rc = rl_fit_run(&from, &fit, err);
-        if (!rc && (i == 0 || fit.cost < BETTER * out->cost))
-            *out = fit;
+    int n = rl_choose_near(ask, CANDIDATES, c), which = 0, rc = 0;
+    double rms = 0;
+    memset(out, 0, sizeof *out);
+    memcpy(out->fit.coef, c->coef, sizeof c->coef);
+    out->lo = c->log_lo;
+    out->hi = c->log_hi;
+    if (d->n > 0)
+        rc = best_fit(c, n, d, &which, &out->fit, err);
+    if (!rc && d->n >= TELLING) {
+        rc = left_out(d, c[which].coef, &rms, err);
+        interval(c, rms, d->n, &out->lo, &out->hi);
     }
     free(c);
     return rc;
-}
-
-void rl_few_interval(const struct rl_choice *c, size_t n, double *lo, double *hi)
-{
-    static const double SAMPLES = 4; /* that halve what is open */
-    double own_lo = c->kernel ? c->kernel->lo : 0.5 * c->log_lo;
-    double own_hi = c->kernel ? c->kernel->hi : 0.5 * c->log_hi;
-    double left = 1 / (1 + (double)n / SAMPLES);
-    double open_lo = fmax(c->log_lo * c->log_lo - own_lo * own_lo, 0);
-    double open_hi = fmax(c->log_hi * c->log_hi - own_hi * own_hi, 0);
-    *lo = -sqrt(own_lo * own_lo + open_lo * left);
-    *hi = sqrt(own_hi * own_hi + open_hi * left);
 }

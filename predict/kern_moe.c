@@ -8,7 +8,9 @@
  *   p-norm of  tensor time of the tiles in whole waves,
  *              operands from L2, weights of the touched experts from DRAM,
  *              the serial chain of one CTA over k;
- * the cheapest row tile is taken.  Around them: a fixed time, a time per
+ * the cheapest row tile is taken, or (`rule` 1) what vLLM's and SGLang's Triton
+ * kernel takes without a tuned table: 16 rows and half the columns while there are no
+ * more tokens than experts, then 64 rows.  Around them: a fixed time, a time per
  * expert (sorting, scheduling), and passes over the permuted rows.
  * Ignores: the router's product (gemm), shared experts (gemm), the heaviest
  * rank under ep (even share), persistence and overlap between both products.
@@ -41,6 +43,7 @@ enum {
     MOST,
     NTILE,
     PAD,
+    RULE,
     NCOEF
 };
 
@@ -67,6 +70,7 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"most", "1", RL_C_CHOICE, 1, 0, 2, 0, "largest row tile: 64, 128, 256"},
     {"ntile", "1", RL_C_CHOICE, 1, 0, 2, 0, "columns of a tile: 64, 128, 256"},
     {"pad", "1", RL_C_CHOICE, 0, 0, 2, 0, "F is a multiple of: 1, 128, 256"},
+    {"rule", "1", RL_C_CHOICE, 0, 0, 1, 0, "tile: 0 cheapest, 1 Triton's default"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -232,9 +236,14 @@ double rl_kern_moe_time(const double *p, const struct rl_machine *m, const doubl
     double loads = s.touched + s.rows / c[SHARE] * one / (1 + one);
     struct product up = {wide, h, loads * wide * h * wb * dram, dt->act_bytes, 0, wb};
     struct product down = {h, f, loads * f * h * wb * dram, dt->act_bytes, odd, wb};
-    int last = (int)fmax(3 + c[MOST], c[LEAST]);
+    int first = (int)c[LEAST], last = (int)fmax(3 + c[MOST], c[LEAST]);
     double best = INFINITY, tensor = 0, bn = column[(int)c[NTILE]];
-    for (int i = (int)c[LEAST]; i <= last; i++) {
+    if (c[RULE] > 0) {
+        bool small = p[RL_MOE_TOKENS] <= p[RL_MOE_EXPERTS];
+        first = last = small ? 1 : 3;
+        bn = small ? bn / 2 : bn;
+    }
+    for (int i = first; i <= last; i++) {
         double b = tile[i], tiles = row_tiles(&s, b, 3 + i), t1, t2;
         double t = product_time(&up, &r, b, bn, tiles, &t1) +
                    product_time(&down, &r, b, bn, tiles, &t2);

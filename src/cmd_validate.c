@@ -112,9 +112,10 @@ static int judge_shapes(const struct rl_measured *m, const char *data,
                                    m->machine, &o, c, err)
                 : -1;
     for (size_t g = 0; !rc && g < m->ngroups; g++) {
-        if (c[g].refused || c[g].by_row)
+        if (c[g].refused || c[g].by_row) {
             judge_group(m, g, db, true, j->outcome);
-        else
+            j->carried += m->group[g].n;
+        } else
             memcpy(j->outcome + m->group[g].first, c[g].outcome,
                    c[g].n * sizeof *j->outcome);
     }
@@ -258,6 +259,11 @@ static int print_text(const struct rl_judged *j, const struct by *by,
         return -1;
     printf("%-*s ", total > 1 ? total - 1 : 0, total > 1 ? "overall" : "");
     text_score(overall);
+    if (j->carried)
+        printf(
+            "%zu rows of kernels measured on one shape, or too seldom to refit: judged "
+            "by other devices' entries\n",
+            j->carried);
     for (size_t i = 0; i < j->skipped.n; i++)
         printf("skipped %zu: %s\n", j->skipped.count[i], j->skipped.reason[i]);
     return 0;
@@ -303,6 +309,9 @@ static int print_json(const struct rl_judged *j, const struct by *by,
     json_object_set_new(root, "groups", groups);
     json_object_set_new(root, "overall", all);
     json_object_set_new(root, "skipped", skipped);
+    if (j->carried)
+        json_object_set_new(root, "judged_by_other_devices",
+                            json_integer((json_int_t)j->carried));
     if (!rc && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
         rc = rl_fail(err, RL_EIO, NULL, 0, "cannot write the result");
     printf("\n");

@@ -13,7 +13,9 @@ struct rl_judged {
     const char *(*key)[NKEYS]; /* "" where a schema has no such column */
     size_t n;
     struct rl_tally skipped;
-    void *keep; /* what the strings lie in, or NULL */
+    size_t carried; /* --holdout shapes: rows of kernels that cannot be refitted without
+                       them, judged by other devices' entries */
+    void *keep;     /* what the strings lie in, or NULL */
     void (*drop)(void *keep);
 };
 

@@ -1,6 +1,7 @@
 # A test program tests/test_X.t is built of tests/test_X.c; list it here.
 unit_tests = \
 	tests/test_calibrate.t \
+	tests/test_choose.t \
 	tests/test_command.t \
 	tests/test_device.t \
 	tests/test_dtype.t \
@@ -28,6 +29,7 @@ unit_tests = \
 	tests/test_params.t \
 	tests/test_path.t \
 	tests/test_rows_attention.t \
+	tests/test_rows_moe_scan.t \
 	tests/test_state.t \
 	tests/test_table.t \
 	tests/test_units.t
@@ -86,6 +88,7 @@ EXTRA_DIST += \
 	tests/reproduce \
 	tests/tap.sh \
 	tests/op_test.h \
+	tests/rows_test.h \
 	tests/test.h
 
 # Every test speaks TAP: unit tests through a wrapper that knows Criterion.

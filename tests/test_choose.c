@@ -1,0 +1,201 @@
+/* The fall-back of a device without data, with the shipped entries: which entry,
+ * how wide, and what a few samples make of it. */
+#include "few.h"
+#include "op_test.h"
+
+#include "device.h"
+#include "kernel.h"
+
+#include <stdio.h>
+
+static struct rl_kernel_db *db;
+static struct rl_device *device;
+
+static void load(const char *id)
+{
+    struct rl_error err = {0};
+    db = rl_kernel_db_load(source_dir(), &err);
+    cr_assert_not_null(db, "%s", err.text);
+    device = rl_device_load(source_dir(), id, &err);
+    cr_assert_not_null(device, "%s", err.text);
+}
+
+static void drop(void)
+{
+    rl_kernel_db_free(db);
+    rl_device_free(device);
+}
+
+/* What `id` would get if nothing had been measured on it. */
+static struct rl_ask unseen(const char *op, const char *runtime, const char *impl,
+                            enum rl_dtype dtype)
+{
+    return (struct rl_ask){db,    device,     runtime, impl, rl_op_find(op),
+                           dtype, RL_DT_NONE, true};
+}
+
+static const char *source_of(const char *id, const char *op, const char *impl,
+                             enum rl_dtype dtype)
+{
+    static char name[64];
+    struct rl_choice c;
+    load(id);
+    struct rl_ask a = unseen(op, "vllm-0.24.0", impl, dtype);
+    rl_choose_by(&a, &c);
+    snprintf(name, sizeof name, "%s", c.kernel ? c.kernel->device : "prior");
+    drop();
+    return name;
+}
+
+Test(choose, tensor_kernels_follow_the_instructions)
+{
+    cr_expect_str_eq(source_of("rtx-pro-6000-server", "gemm", NULL, RL_DT_BF16), "l40s");
+    cr_expect_str_eq(source_of("l40s", "gemm", NULL, RL_DT_BF16), "rtx-pro-6000-server");
+    cr_expect_str_eq(source_of("a100-sxm-80gb", "gemm", NULL, RL_DT_BF16), "l40s");
+    cr_expect_str_eq(source_of("h100-sxm-80gb", "gemm", NULL, RL_DT_BF16),
+                     "b200-sxm-180gb");
+    cr_expect_str_eq(source_of("h200-sxm-141gb", "gemm", NULL, RL_DT_BF16),
+                     "h100-sxm-80gb");
+}
+
+Test(choose, collectives_follow_the_link)
+{
+    cr_expect_str_eq(source_of("a100-sxm-80gb", "all_reduce", NULL, RL_DT_NONE),
+                     "h100-sxm-80gb");
+    cr_expect_str_eq(source_of("l40s", "all_reduce", NULL, RL_DT_NONE),
+                     "rtx-pro-6000-server");
+}
+
+static double width(const char *op, const char *runtime, const char *impl,
+                    enum rl_dtype dtype, bool without)
+{
+    struct rl_choice c;
+    struct rl_ask a = unseen(op, runtime, impl, dtype);
+    a.without = without;
+    rl_choose_by(&a, &c);
+    cr_assert_not_null(c.kernel, "%s", op);
+    cr_expect(c.log_lo < 0 && c.log_hi > 0);
+    return c.log_hi - c.log_lo;
+}
+
+Test(choose, each_step_widens)
+{
+    const char *rt = "vllm-0.24.0", *impl = "torch.nn.functional.linear";
+    load("l40s");
+    double own = width("gemm", rt, impl, RL_DT_BF16, false);
+    double version = width("gemm", "vllm-0.99.0", impl, RL_DT_BF16, false);
+    double carried = width("gemm", rt, impl, RL_DT_BF16, true);
+    double other = width("gemm", rt, "no such kernel", RL_DT_BF16, true);
+    cr_expect_lt(own, version);
+    cr_expect_lt(version, carried);
+    cr_expect_lt(carried, other);
+    drop();
+}
+
+Test(choose, the_same_library_under_another_name)
+{
+    struct rl_choice c;
+    load("a100-sxm-80gb");
+    struct rl_ask a = unseen("moe", "sglang-0.5.14", "new_marlin_name", RL_DT_W4A16);
+    rl_choose_by(&a, &c);
+    cr_assert_not_null(c.kernel);
+    cr_expect(strstr(c.kernel->impl, "marlin"), "%s", c.kernel->impl);
+    drop();
+}
+
+Test(choose, near_lists_the_chosen_first_and_the_prior_last)
+{
+    struct rl_choice one, near[RL_MAXNEAR];
+    load("l40s");
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    rl_choose_by(&a, &one);
+    int n = rl_choose_near(&a, 5, near);
+    cr_assert_eq(n, 5);
+    cr_expect_eq(near[0].kernel, one.kernel);
+    cr_expect_null(near[4].kernel);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            cr_expect_neq(near[i].kernel, near[k].kernel);
+    drop();
+}
+
+enum { ROWS = 60, FEW = 8 };
+
+/* Rows of a kernel as somebody could measure them, timed with `coef`. */
+static struct rl_sample *rows_by(const double *coef, const struct rl_machine *m)
+{
+    static struct rl_sample row[ROWS];
+    const struct rl_op_type *op = rl_op_find("gemm");
+    for (int i = 0; i < ROWS; i++) {
+        struct rl_sample *s = &row[i];
+        *s = (struct rl_sample){.op = op, .device = "new", .runtime = "r", .impl = "i"};
+        s->p[RL_GEMM_M] = 1 << (i % 12);
+        s->p[RL_GEMM_N] = 512 << (i % 5);
+        s->p[RL_GEMM_K] = 1024 << (i % 3);
+        s->p[RL_GEMM_DTYPE] = RL_DT_BF16;
+        s->dtype = RL_DT_BF16;
+        s->kv_dtype = RL_DT_NONE;
+        s->seconds = op->time(s->p, m, coef, NULL);
+    }
+    return row;
+}
+
+/* The device is unlike the entry that the fall-back takes and like another one. */
+Test(few, samples_find_the_entry_that_fits)
+{
+    struct rl_error err = {0};
+    struct rl_choice near[RL_MAXNEAR];
+    struct rl_machine m;
+    struct rl_fit_prior prior;
+    int picked[ROWS], count = 0;
+    load("rtx-pro-6000-server");
+    rl_machine_init(&m, device, NULL, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    cr_assert_geq(rl_choose_near(&a, 5, near), 4);
+    struct rl_sample *row = rows_by(near[3].coef, &m);
+
+    rl_fit_prior_of(a.op, &prior);
+    memcpy(prior.center, near[0].coef, sizeof prior.center);
+    cr_assert_eq(rl_few_pick(row, ROWS, &m, &prior, FEW, picked, &err), 0);
+    const struct rl_sample *train[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        if (picked[i])
+            train[count++] = &row[i];
+    cr_expect_eq(count, FEW);
+    struct rl_fit_data d = {a.op, &m, train, FEW, NULL, 1};
+    struct rl_few few;
+    cr_assert_eq(rl_few_fit(&a, &d, &few, &err), 0, "%s", err.text);
+
+    double before = 0, after = 0;
+    for (int i = 0; i < ROWS; i++) {
+        before +=
+            fabs(log(a.op->time(row[i].p, &m, near[0].coef, NULL) / row[i].seconds));
+        after += fabs(log(a.op->time(row[i].p, &m, few.fit.coef, NULL) / row[i].seconds));
+    }
+    cr_expect_lt(after / ROWS, 0.04, "mean log error %.3f, %.3f without samples",
+                 after / ROWS, before / ROWS);
+    cr_expect_lt(after, 0.5 * before);
+    cr_expect(few.lo < 0 && few.hi > 0);
+    cr_expect_lt(few.hi - few.lo, near[0].log_hi - near[0].log_lo);
+    drop();
+}
+
+/* No sample: the fall-back as it is. */
+Test(few, none)
+{
+    struct rl_error err = {0};
+    struct rl_choice one;
+    struct rl_few few;
+    struct rl_machine m;
+    load("l40s");
+    rl_machine_init(&m, device, NULL, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    struct rl_fit_data d = {a.op, &m, NULL, 0, NULL, 1};
+    rl_choose_by(&a, &one);
+    cr_assert_eq(rl_few_fit(&a, &d, &few, &err), 0);
+    for (int i = 0; a.op->coef[i].name; i++)
+        expect_near(few.fit.coef[i], one.coef[i], 0);
+    expect_near(few.lo, one.log_lo, 0);
+    expect_near(few.hi, one.log_hi, 0);
+    drop();
+}
