@@ -31,6 +31,8 @@ const struct rl_command rl_cmd_hw = {
         "each: wrong units, sparse or half-rate figures, GB taken for GiB, bandwidths "
         "that bus and pin rate do not give, measurements above physics, missing "
         "sources, duplicates.",
+    .values = "list|show|check",
+    .then = "device",
     .option = options,
     .run = run,
 };

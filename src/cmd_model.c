@@ -32,6 +32,8 @@ const struct rl_command rl_cmd_model = {
         "says) and the convolution columns in 16 bits. "
         "check validates an index.csv with the configs beside it, a config or a .gguf; "
         "without FILE, the whole zoo.",
+    .values = "list|show|check",
+    .then = "model",
     .option = options,
     .run = run,
 };

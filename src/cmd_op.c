@@ -37,6 +37,7 @@ const struct rl_command rl_cmd_op = {
         "and params; the output adds predicted_us, lo_us, hi_us and bound, and --hw, "
         "--runtime or --impl stand in for its columns. Intervals hold 90 % of real "
         "calls. --list shows the operators.",
+    .values = "op",
     .option = options,
     .run = run,
 };

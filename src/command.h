@@ -33,7 +33,8 @@ struct rl_command {
     const char *details;  /* paragraphs for -h and the man page; may be NULL */
     const struct rl_option *option;
     int (*run)(const struct rl_args *a); /* an exit code */
-    const char *values; /* of the operands, as in rl_option; NULL: files */
+    const char *values; /* of the first operand, as in rl_option; NULL: files */
+    const char *then;   /* of those after it, likewise; NULL: files */
 };
 
 extern const struct rl_command *const rl_commands[]; /* ends with NULL */

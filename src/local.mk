@@ -79,6 +79,7 @@ rooflint_SOURCES = \
 	src/help.c \
 	src/judge_runs.c \
 	src/judged.h \
+	src/kinds.c \
 	src/main.c \
 	src/man.c \
 	src/plot.h \

@@ -54,6 +54,7 @@ dist_check_SCRIPTS += \
 	tests/completion.sh \
 	tests/exports.sh \
 	tests/fuzz.sh \
+	tests/gallery.sh \
 	tests/harness.sh \
 	tests/help.sh \
 	tests/layers.sh \

@@ -54,14 +54,36 @@ holds latency.svg llama-3.2-1b mamba2-1.3b 1k 32k 'context (tokens)' \
 holds memory.svg 'peak memory (GiB)' 'KV cache' capacity
 holds breakdown.svg gemm attention scan
 
-# every script of the folder has a picture above
+# structure FILE: what the picture is made of: its size, its texts, and how many
+# shapes there are of each colour, dash and kind of point
+structure() {
+    sed -n 's/^ width=/size /p' "$1"
+    grep -oE '<(text|tspan)[^>]*>[^<]+' "$1" | sed 's/<[^>]*>/text /'
+    grep -oE "stroke='rgb\([^)]*\)'( stroke-dasharray='[^']*')?" "$1" | sort | uniq -c
+    grep -oE "fill ?= ?'(rgb\([^)]*\)|#[0-9A-Fa-f]*)'" "$1" | sort | uniq -c
+    grep -oE "<use xlink:href='#gpPt[0-9]+'[^/]*color='[^']*'" "$1" |
+        sed -E "s/ transform='[^']*'//" | sort | uniq -c
+}
+
+# every script of the folder has a picture above, and one of kept numbers whose
+# structure is known
+version=$(gnuplot --version | cut -d' ' -f2)
 for script in "$top_srcdir"/plots/*.gp; do
     name=$(basename "$script" .gp)
     if [ -s "$name.svg" ]; then ok "$name is tested"; else not_ok "$name is tested"; fi
+    if ! rooflint plot "$name" --from "$top_srcdir/tests/data/plots/$name.csv" \
+        --out kept.svg 2>err; then
+        not_ok "$name of kept numbers" err
+    elif [ "$version" != 5.4 ]; then # other versions part shapes otherwise
+        skip "structure of $name.svg" "gnuplot $version, not 5.4"
+    else
+        structure kept.svg >kept.txt
+        golden "plot-$name.svg.txt" kept.txt
+    fi
 done
 
 # shellcheck disable=SC2086
-for ending in pdf png tex; do
+for ending in pdf png tex tikz; do
     if rooflint plot latency $two --ctx 1k,2k --grey --width page --title 'a_b 5 %' \
         --out "x.$ending" >out 2>&1 && [ ! -s out ] && [ -s "x.$ending" ]; then
         ok "latency.$ending"
@@ -72,6 +94,19 @@ done
 # shellcheck disable=SC2086
 rooflint plot latency $two --ctx 1k:8k:x2 >term 2>&1
 if grep -q 'context (tokens)' term; then ok "on a terminal"; else not_ok "on a terminal" term; fi
+for name in memory breakdown; do # letters draw no areas, so lines with a key
+    # shellcheck disable=SC2086
+    rooflint plot $name $two --ctx 1k:8k:x2 >term 2>&1
+    if grep -q 'weights\|gemm' term; then ok "$name on a terminal"; else not_ok "$name on a terminal" term; fi
+done
+# a window where gnuplot has none comes to the terminal, as pixels or letters
+case " $(gnuplot -e 'print GPVAL_TERMINALS' 2>&1) " in
+*' sixelgd '*) want=$(printf '\033P') ;;
+*) want='context (tokens)' ;;
+esac
+# shellcheck disable=SC2086
+rooflint plot latency $two --ctx 1k:8k:x2 --show sixel >term 2>&1
+if grep -aqF "$want" term; then ok "--show sixel"; else not_ok "--show sixel" term; fi
 
 # numbers kept are numbers drawn
 # shellcheck disable=SC2086
@@ -87,6 +122,43 @@ if grep -q "expected a column 'panel'" out && [ ! -e odd.svg ]; then
 else
     not_ok "a file without the columns" out
 fi
+# refused FILE TEXT: the numbers of FILE are no picture, and the message says TEXT
+refused() {
+    rm -f odd.svg
+    if rooflint plot latency --from "$1" --out odd.svg 2>out; then
+        not_ok "$1 is refused"
+    elif grep -q "$1:.*$2" out && [ ! -e odd.svg ]; then
+        ok "$1 is refused: $2"
+    else
+        not_ok "$1 is refused: $2" out
+    fi
+}
+head -n 1 kept.csv >none.csv
+refused none.csv 'no rows'
+sed -E '2,$s/,[0-9.e+-]+,[0-9.e+-]+,[0-9.e+-]+$/,inf,-inf,nan/' kept.csv >infinite.csv
+refused infinite.csv "nothing to draw: column 'value' has no finite number"
+: >empty.csv
+refused empty.csv 'expected a header row'
+awk 'BEGIN{print "panel,series,kind,type,ctx,value,lo,hi"
+    for (i = 0; i < 10000; i++) print "ttft,s" i ",ssm,line,1024,1,1,1"}' >many.csv
+rooflint plot latency --from many.csv --out odd.svg 2>out
+if grep -q "at most 24 different values of 'series'" out && [ ! -e odd.svg ]; then
+    ok "10,000 series"
+else
+    not_ok "10,000 series" out
+fi
+{ sed -n 1,3p kept.csv && sed -n '4s/,[0-9.e+-]*$/,inf/p' kept.csv; } >some.csv
+if rooflint plot latency --from some.csv --out some.svg 2>out && [ -s some.svg ]; then
+    ok "some infinite cells"
+else
+    not_ok "some infinite cells" out
+fi
+if rooflint plot pareto --hw 4090 --model gpt2 --out one.svg 2>out && [ -s one.svg ]; then
+    ok "one point"
+else
+    not_ok "one point" out
+fi
+
 rooflint plot latency --hw 4090 --model all --ctx 1k --out many.svg 2>out
 if grep -q 'choose some' out && [ ! -e many.svg ]; then
     ok "more series than a picture shows"
