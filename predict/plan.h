@@ -79,6 +79,7 @@ struct rl_plan {
     bool logits_all;
     struct {
         double kv_block;           /* tokens a cache grows by */
+        double page_align; /* pages shared with states: tokens are a multiple; 0: no */
         double load; /* what loading leaves reserved, over the weights */
         bool warmup; /* it is one block, shared parameters counted at each use */
         double slack, round;       /* allocator: fraction on top, bytes rounded up to */
