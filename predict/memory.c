@@ -269,8 +269,8 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
                       ? q->batch * rl_kv_bytes(pl, q->context_depth + prompt + steps, enc)
                       : 0;
     m->state = q->batch * rl_state_bytes(pl);
-    struct peak p = query_peak(pl, q, g->encoder_decoder ? q->ctx : prompt,
-                               m->kv_cache + m->state);
+    struct peak p =
+        query_peak(pl, q, g->encoder_decoder ? q->ctx : prompt, m->kv_cache + m->state);
     m->activations = p.activations;
     m->logits = p.logits;
     m->workspace = pl->mem.workspace + pl->mem.repack;

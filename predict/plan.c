@@ -411,13 +411,17 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
     return 0;
 }
 
-/* KEY@DEVICE of the runtime: what whole runs on that device told; else KEY. */
+/* KEY@DEVICE of the runtime, else KEY@sm<cc>: what whole runs on that device, or on
+ * its kin, told; else KEY. */
 static double here_num(const struct rl_plan *pl, const char *key, double fallback)
 {
     char here[128];
 
+    fallback = rl_runtime_num(pl->runtime, key, fallback);
+    snprintf(here, sizeof here, "%.50s@sm%d", key, pl->machine.cc);
+    fallback = rl_runtime_num(pl->runtime, here, fallback);
     snprintf(here, sizeof here, "%.50s@%.70s", key, pl->device->id);
-    return rl_runtime_num(pl->runtime, here, rl_runtime_num(pl->runtime, key, fallback));
+    return rl_runtime_num(pl->runtime, here, fallback);
 }
 
 /* 90 % of hosts: between the fastest and slowest seen with such a device, unless
@@ -451,7 +455,7 @@ static void bind_runtime(struct rl_plan *pl)
     pl->step_launches[1] = rl_runtime_num(r, "step.launches.decode", 0);
     pl->step_host_s[0] = 1e-6 * rl_runtime_num(r, "step.host_us.prefill", 0);
     pl->step_host_s[1] = 1e-6 * rl_runtime_num(r, "step.host_us.decode", 0);
-    pl->chunk = pl->setup.ubatch > 0 ? pl->setup.ubatch : rl_runtime_num(r, "chunk", 0);
+    pl->chunk = pl->setup.ubatch > 0 ? pl->setup.ubatch : here_num(pl, "chunk", 0);
     pl->overlap = rl_runtime_num(r, "overlap", 6);
     bind_spread(pl);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");

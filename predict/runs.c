@@ -307,8 +307,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "ssm_block_share"))
         exact(out, class_share(pl, q, true, false), 0.15);
     else if (!strcmp(m, "gemm_share"))
-        exact(out,
-              class_share(pl, q, false, strstr(row->notes, "category=GEMM") != NULL),
+        exact(out, class_share(pl, q, false, strstr(row->notes, "category=GEMM") != NULL),
               0.15);
     else if (!strcmp(m, "peak_memory_allocated"))
         exact(out, p->memory.total - unheld(pl, p), pl->mem.spread_allocated);

@@ -11,19 +11,21 @@
 
 /* Keys, or their first part: "launches." stands for launches.<glue>[.<phase>]. */
 static const char *const known[] = {
-    "alloc.",        "base",          "bytes.",    "chunk",    "coef.",   "conv_columns", "cpu",
-    "default_dtype", "energy.",   "fused.",   "graph",   "host.",        "impl.",
-    "kv.",           "launches.", "logits",   "logits.", "mask.",        "mem.",
-    "model",         "name",      "overlap",  "page.",   "spread.",      "state_dtype",
-    "step.",         "vendor",    "weights.", "cc_min",  "act.",         "moe.",          "speed.",
-    "split.",        "attn.",     "dequant.", "repack",  "repack.",  "fallback.",    NULL,
+    "alloc.",      "base",          "bytes.",    "chunk",    "coef.",    "conv_columns",
+    "cpu",         "default_dtype", "energy.",   "fused.",   "graph",    "host.",
+    "impl.",       "kv.",           "launches.", "logits",   "logits.",  "mask.",
+    "mem.",        "model",         "name",      "overlap",  "page.",    "spread.",
+    "state_dtype", "step.",         "vendor",    "weights.", "cc_min",   "act.",
+    "moe.",        "speed.",        "split.",    "attn.",    "dequant.", "repack",
+    "repack.",     "fallback.",     NULL,
 };
 
 static bool key_known(const char *key)
 {
     for (int i = 0; known[i]; i++) {
         size_t n = strlen(known[i]);
-        if (known[i][n - 1] == '.' ? !strncmp(key, known[i], n) : !strcmp(key, known[i]))
+        if (!strncmp(key, known[i], n) &&
+            (known[i][n - 1] == '.' || !key[n] || key[n] == '@'))
             return true;
     }
     return false;

@@ -210,13 +210,12 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
     }
     text_phase(f, &(struct phase){"prefill", &p->ttft_s, p->gpu_prefill_s,
                                   p->host_prefill_s, p->launches_prefill,
-                                  p->share_prefill, p->part_prefill_s,
-                                  p->bound_prefill});
+                                  p->share_prefill, p->part_prefill_s, p->bound_prefill});
     if (decode)
-        text_phase(f, &(struct phase){"decode, one step", &p->tpot_s, p->gpu_decode_s,
-                                      p->host_decode_s, p->launches_decode,
-                                      p->share_decode, p->part_decode_s,
-                                      p->bound_decode});
+        text_phase(f,
+                   &(struct phase){"decode, one step", &p->tpot_s, p->gpu_decode_s,
+                                   p->host_decode_s, p->launches_decode, p->share_decode,
+                                   p->part_decode_s, p->bound_decode});
     text_memory(f, pl, q, p);
 }
 
