@@ -69,13 +69,15 @@ struct rl_plan {
     double host_launch_s;             /* host time of one eager launch */
     double front_s;                   /* between two kernels of a stream, beyond what
                                          the kernel itself takes to start and end */
-    double expert_launches;  /* of an MoE layer, for every expert hit; 0: grouped */
-    double step_launches[2]; /* per pass, beyond the operators' */
-    double step_host_s[2];   /* host time per pass that nothing hides */
-    double chunk;            /* prefill chunk in tokens; 0: none */
-    double overlap;          /* exponent joining host and device time */
-    double spread[2];        /* log-sd of end-to-end residuals */
+    double expert_launches;    /* of an MoE layer, for every expert hit; 0: grouped */
+    double step_launches[2];   /* per pass, beyond the operators' */
+    double step_host_s[2];     /* host time per pass that nothing hides */
+    double sequence_host_s[2]; /* the same for every sequence of the pass */
+    double chunk;              /* prefill chunk in tokens; 0: none */
+    double overlap;            /* exponent joining host and device time */
+    double spread[2];          /* log-sd of end-to-end residuals */
     double host_log_lo, host_log_hi; /* 90 % of log errors of the host's time */
+    double pause_j;                  /* of the clean-up between two metered passes */
     bool logits_all;
     struct {
         double kv_block;     /* tokens a cache grows by */
