@@ -40,8 +40,19 @@ static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query
     return p;
 }
 
+/* The sum of a whole phase, of all nodes or of one. */
+static void phase_sum(const struct rl_plan *pl, const struct rl_query *q, int decode,
+                      struct rl_sum *s)
+{
+    if (decode)
+        rl_decode(pl, q, q->output_tokens > 1 ? q->output_tokens - 1 : 1, s);
+    else
+        rl_prefill(pl, q, s);
+}
+
+/* slowed: by a lower clock, of all nodes together */
 static int add_row(const struct rl_plan *alone, const struct rl_bound_node *b,
-                   const struct rl_query *q, int decode,
+                   const struct rl_query *q, int decode, double slowed,
                    int (*fn)(const struct rl_op_row *row, void *arg), void *arg)
 {
     struct rl_op_row row = {.op = b->op->name,
@@ -54,16 +65,13 @@ static int add_row(const struct rl_plan *alone, const struct rl_bound_node *b,
     double p[RL_MAXPARAMS];
     struct rl_sum s;
 
-    if (decode)
-        rl_decode(alone, q, q->output_tokens > 1 ? q->output_tokens - 1 : 1, &s);
-    else
-        rl_prefill(alone, q, &s);
+    phase_sum(alone, q, decode, &s);
     if (s.gpu <= 0)
         return 0;
     rl_node_params(alone, b, &pass, p);
     rl_op_format(b->op, p, row.params, sizeof row.params);
     b->op->work(p, &w);
-    row.time_s = s.gpu;
+    row.time_s = s.gpu / s.slowed * slowed;
     row.flop = w.flop * b->node->count;
     row.vector_flop = w.vector_flop * b->node->count;
     row.bytes = rl_work_bytes(&w) * b->node->count;
@@ -80,8 +88,10 @@ int rl_breakdown(const struct rl_plan *pl, const struct rl_query *q,
     bool diffusion = pl->model->graph.diffusion;
 
     for (int decode = 0; decode < 2; decode++) {
+        struct rl_sum whole;
         if (decode && !pl->model->graph.has_decode)
             break;
+        phase_sum(pl, q, decode, &whole);
         for (int i = 0; i < pl->nnodes; i++) {
             unsigned want = decode && !diffusion ? RL_DECODE : RL_PREFILL;
             struct rl_plan alone = *pl;
@@ -89,7 +99,7 @@ int rl_breakdown(const struct rl_plan *pl, const struct rl_query *q,
             alone.nnodes = 1;
             alone.memo = NULL;
             int rc = pl->node[i].phase & want
-                         ? add_row(&alone, &pl->node[i], q, decode, fn, arg)
+                         ? add_row(&alone, &pl->node[i], q, decode, whole.slowed, fn, arg)
                          : 0;
             if (rc)
                 return rc;

@@ -112,9 +112,10 @@ static bool same_id(const char *a, const char *b)
  * that one's entry says something of another's kernel. */
 static bool is_torch_stack(const char *name)
 {
-    static const char *const ids[] = {"vllm",     "sglang",          "trtllm",
-                                      "hf-eager", "mamba-ssm-eager", "pytorch-cudagraph",
-                                      "hf-eager-slow"};
+    static const char *const ids[] = {
+        "vllm",         "sglang",          "trtllm",
+        "hf-eager",     "mamba-ssm-eager", "pytorch-cudagraph",
+        "hf-eager-slow"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (same_id(name, ids[i]))
             return true;

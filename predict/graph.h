@@ -135,27 +135,27 @@ struct rl_graph {
     double resident_split[RL_NWCLASSES]; /* of these, divided by tp */
     double stored_extra; /* in the file only: tied copies, MTP, buffers … */
     char stored_why[200];
-    double inactive; /* experts one token does not touch */
+    double inactive;     /* experts one token does not touch */
     double shared_again; /* of weights used at several depths and of a tied head,
                             what counting them at each use adds */
-    double not_read; /* resident but not streamed by a decode step:
-                        embedding rows, vision tower, encoder … */
+    double not_read;     /* resident but not streamed by a decode step:
+                            embedding rows, vision tower, encoder … */
     bool tied;
     bool has_decode; /* false: BERT, ViT */
     bool encoder_decoder, diffusion;
     bool residual_fp32;
-    double mask_from;         /* transformers builds a dense mask from this prompt
-                                 length on (config sliding_window, unused); 0: never */
-    bool cache_on_request;    /* a plain forward() of transformers keeps no cache
-                                 (Falcon-H1: it must be handed one) */
-    bool dense_mask;          /* transformers builds a [L, S] mask for any prompt */
-    double logit_copies;               /* full logit tensors alive at once, normally 1 */
-    bool logits_upcast;                /* .float() on the logits in the HF code */
-    double decoder_start;              /* decoder tokens in the prefill (enc–dec): 1 */
+    double mask_from;      /* transformers builds a dense mask from this prompt
+                              length on (config sliding_window, unused); 0: never */
+    bool cache_on_request; /* a plain forward() of transformers keeps no cache
+                              (Falcon-H1: it must be handed one) */
+    bool dense_mask;       /* transformers builds a [L, S] mask for any prompt */
+    double logit_copies;   /* full logit tensors alive at once, normally 1 */
+    bool logits_upcast;    /* .float() on the logits in the HF code */
+    double decoder_start;  /* decoder tokens in the prefill (enc–dec): 1 */
     enum rl_dtype quant[RL_NWCLASSES]; /* from quantization_config; RL_DT_NONE: none */
-    enum rl_dtype state_dtype; /* what the config asks for, or every known runtime
-                                  keeps, the recurrent state in; RL_DT_NONE: the
-                                  runtime's choice */
+    enum rl_dtype state_dtype;         /* what the config asks for, or every known runtime
+                                          keeps, the recurrent state in; RL_DT_NONE: the
+                                          runtime's choice */
     enum rl_dtype stored_dtype;        /* `dtype` / `torch_dtype` of the config */
 };
 

@@ -9,6 +9,7 @@ librl_la_SOURCES += \
 	predict/build_linear.c \
 	predict/build_mlp.c \
 	predict/build_ssm.c \
+	predict/cache.c \
 	predict/calibrate.c \
 	predict/calibrate.h \
 	predict/choose.c \

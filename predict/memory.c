@@ -14,11 +14,6 @@
 
 #include <math.h>
 
-static double div_up(double x, double unit)
-{
-    return unit > 0 ? ceil(x / unit) * unit : x;
-}
-
 double rl_weight_bytes(const struct rl_plan *pl)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -32,46 +27,6 @@ double rl_weight_bytes(const struct rl_plan *pl)
             bytes += exact * each / g->resident[c];
         else
             bytes += each * pl->wbytes[c];
-    }
-    return bytes;
-}
-
-double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double block = pl->mem.kv_block, bytes = 0;
-
-    for (size_t i = 0; i < g->ncaches; i++) {
-        const struct rl_cache *c = &g->cache[i];
-        double n = tokens;
-        if (c->kind == RL_CACHE_CROSS)
-            n = enc;
-        else if (c->kind != RL_CACHE_KV)
-            continue;
-        if (c->window > 0 && n > c->window)
-            n = c->window;
-        n = div_up(n, block) + c->fixed;
-        /* heads are dealt out to the ranks, the last one not cut */
-        double share =
-            c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
-        bytes += c->layers * c->elems * n * share;
-    }
-    return bytes * rl_dtype_bytes(pl->kv);
-}
-
-double rl_state_bytes(const struct rl_plan *pl)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double bytes = 0;
-
-    for (size_t i = 0; i < g->ncaches; i++) {
-        const struct rl_cache *c = &g->cache[i];
-        double share =
-            c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
-        if (c->kind == RL_CACHE_STATE)
-            bytes += c->layers * c->elems * share * rl_dtype_bytes(pl->state);
-        else if (c->kind == RL_CACHE_CONV)
-            bytes += c->layers * c->elems * share * pl->mem.act_bytes;
     }
     return bytes;
 }
@@ -296,7 +251,7 @@ static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m
     const struct rl_graph *g = &pl->model->graph;
     double active = (p->activations + p->logits) * (1 + pl->mem.slack);
     double rest = m->total - p->activations - p->logits;
-    double flushed = rest + div_up(active, pl->mem.round);
+    double flushed = rest + rl_div_up(active, pl->mem.round);
 
     if (!pl->mem.eager)
         return flushed;
@@ -307,7 +262,7 @@ static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m
     else
         more += p->rows;
     more += fmax(0, p->small + m->kv_cache + m->state - spare);
-    double kept = loaded + m->workspace + div_up(more, pl->mem.round);
+    double kept = loaded + m->workspace + rl_div_up(more, pl->mem.round);
     flushed = fmax(flushed, loaded + m->workspace);
     return kept > flushed && kept + m->runtime <= m->capacity ? kept : flushed;
 }

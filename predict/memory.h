@@ -17,5 +17,12 @@ double rl_max_ctx(const struct rl_plan *pl, const struct rl_query *q, bool reser
 double rl_weight_bytes(const struct rl_plan *pl);
 double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc);
 double rl_state_bytes(const struct rl_plan *pl);
+/* Tokens that the cache grows by: a block, larger in a server's hybrid models. */
+double rl_kv_block(const struct rl_plan *pl);
+/* What a server sets aside for caches of all requests; 0: not a server. */
+double rl_pool_bytes(const struct rl_plan *pl, const struct rl_memory *m);
+
+/* x up to the next multiple of unit; unit 0: x. */
+double rl_div_up(double x, double unit);
 
 #endif

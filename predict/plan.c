@@ -445,13 +445,17 @@ static int check_match(const struct rl_plan *pl, struct rl_error *err)
     return 0;
 }
 
-/* KEY@DEVICE of the runtime: what whole runs on that device told; else KEY. */
+/* KEY@DEVICE of the runtime, else KEY@sm<cc>: what whole runs on that device, or on
+ * its kin, told; else KEY. */
 static double here_num(const struct rl_plan *pl, const char *key, double fallback)
 {
     char here[128];
 
+    fallback = rl_runtime_num(pl->runtime, key, fallback);
+    snprintf(here, sizeof here, "%.50s@sm%d", key, pl->machine.cc);
+    fallback = rl_runtime_num(pl->runtime, here, fallback);
     snprintf(here, sizeof here, "%.50s@%.70s", key, pl->device->id);
-    return rl_runtime_num(pl->runtime, here, rl_runtime_num(pl->runtime, key, fallback));
+    return rl_runtime_num(pl->runtime, here, fallback);
 }
 
 /* 90 % of hosts: between the fastest and slowest seen with such a device, unless
@@ -462,10 +466,32 @@ static void bind_spread(struct rl_plan *pl)
     double sd = here_num(pl, "spread.host", -1);
     bool known = sd < 0 && h->v > 0 && h->lo > 0 && h->hi > 0;
 
+    pl->pause_j = here_num(pl, "energy.pause_j", 0);
     pl->spread[0] = here_num(pl, "spread.prefill", 0.2);
     pl->spread[1] = here_num(pl, "spread.decode", 0.2);
     pl->host_log_lo = known ? log(h->lo / h->v) : -1.645 * fmax(sd, 0);
     pl->host_log_hi = known ? log(h->hi / h->v) : 1.645 * fmax(sd, 0);
+}
+
+/* Host time of a launch on the x86 machines that step.* was timed or guessed on
+ * (hwdb/priors.csv, gpu host_launch_us): slower cores take longer in proportion. */
+static const double X86_LAUNCH_S = 5.5e-6;
+
+/* Host time of a step that nothing hides: scheduler, sampler, detokeniser. */
+static void bind_step(struct rl_plan *pl)
+{
+    static const char *const phase[] = {"prefill", "decode"};
+    double slower = pl->device->is_cpu ? 1 : pl->device->host_launch_s.v / X86_LAUNCH_S;
+    char key[40];
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(key, sizeof key, "step.launches.%s", phase[i]);
+        pl->step_launches[i] = rl_runtime_num(pl->runtime, key, 0);
+        snprintf(key, sizeof key, "step.host_us.%s", phase[i]);
+        pl->step_host_s[i] = 1e-6 * slower * rl_runtime_num(pl->runtime, key, 0);
+        snprintf(key, sizeof key, "step.sequence_us.%s", phase[i]);
+        pl->sequence_host_s[i] = 1e-6 * slower * rl_runtime_num(pl->runtime, key, 0);
+    }
 }
 
 static void bind_runtime(struct rl_plan *pl)
@@ -481,11 +507,8 @@ static void bind_runtime(struct rl_plan *pl)
     if (!strcmp(graph, "none") && !pl->device->is_cpu)
         pl->front_s = fmax(0, pl->device->launch_stream_s.v - pl->machine.gap_s);
     pl->expert_launches = rl_runtime_num(r, "moe.expert_launches", 0);
-    pl->step_launches[0] = rl_runtime_num(r, "step.launches.prefill", 0);
-    pl->step_launches[1] = rl_runtime_num(r, "step.launches.decode", 0);
-    pl->step_host_s[0] = 1e-6 * rl_runtime_num(r, "step.host_us.prefill", 0);
-    pl->step_host_s[1] = 1e-6 * rl_runtime_num(r, "step.host_us.decode", 0);
-    pl->chunk = pl->setup.ubatch > 0 ? pl->setup.ubatch : rl_runtime_num(r, "chunk", 0);
+    bind_step(pl);
+    pl->chunk = pl->setup.ubatch > 0 ? pl->setup.ubatch : here_num(pl, "chunk", 0);
     pl->overlap = rl_runtime_num(r, "overlap", 6);
     bind_spread(pl);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");
@@ -505,6 +528,7 @@ static void bind_memory(struct rl_plan *pl)
     pl->mem.spread_allocated = rl_runtime_num(r, "spread.allocated", 0.1);
     pl->mem.spread_reserved = rl_runtime_num(r, "spread.reserved", 0.2);
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
+    pl->mem.page_align = rl_runtime_num(r, "page.align", 0);
     pl->mem.load = rl_runtime_num(r, "alloc.load", 1);
     pl->mem.warmup = rl_runtime_num(r, "alloc.warmup", 0) > 0;
     pl->mem.slack = rl_runtime_num(r, "alloc.slack", 0);

@@ -69,20 +69,23 @@ struct rl_plan {
     double host_launch_s;             /* host time of one eager launch */
     double front_s;                   /* between two kernels of a stream, beyond what
                                          the kernel itself takes to start and end */
-    double expert_launches; /* of an MoE layer, for every expert hit; 0: grouped */
-    double step_launches[2];          /* per pass, beyond the operators' */
-    double step_host_s[2];            /* host time per pass that nothing hides */
-    double chunk;                     /* prefill chunk in tokens; 0: none */
-    double overlap;                   /* exponent joining host and device time */
-    double spread[2];                 /* log-sd of end-to-end residuals */
-    double host_log_lo, host_log_hi;  /* 90 % of log errors of the host's time */
+    double expert_launches;    /* of an MoE layer, for every expert hit; 0: grouped */
+    double step_launches[2];   /* per pass, beyond the operators' */
+    double step_host_s[2];     /* host time per pass that nothing hides */
+    double sequence_host_s[2]; /* the same for every sequence of the pass */
+    double chunk;              /* prefill chunk in tokens; 0: none */
+    double overlap;            /* exponent joining host and device time */
+    double spread[2];          /* log-sd of end-to-end residuals */
+    double host_log_lo, host_log_hi; /* 90 % of log errors of the host's time */
+    double pause_j;                  /* of the clean-up between two metered passes */
     bool logits_all;
     struct {
-        double kv_block;           /* tokens a cache grows by */
-        double load; /* what loading leaves reserved, over the weights */
-        bool warmup; /* it is one block, shared parameters counted at each use */
-        double slack, round;       /* allocator: fraction on top, bytes rounded up to */
-        double workspace, context; /* bytes */
+        double kv_block;     /* tokens a cache grows by */
+        double page_align;   /* pages shared with states: tokens are a multiple; 0: no */
+        double load;         /* what loading leaves reserved, over the weights */
+        bool warmup;         /* it is one block, shared parameters counted at each use */
+        double slack, round; /* allocator: fraction on top, bytes rounded up to */
+        double workspace, context;                /* bytes */
         double spread_allocated, spread_reserved; /* 90 % of real peaks: ± share */
         double utilisation; /* part of the device a server lets itself use */
         bool plain;         /* scans are chains of PyTorch's operators */

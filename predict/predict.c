@@ -29,8 +29,8 @@ static enum rl_bound binds(const struct rl_sum *s)
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (s->by_bound[i] > s->by_bound[best])
             best = i;
-    double idle = s->wall - s->gpu; /* the device waits for the host */
-    return idle > s->by_bound[best] ? RL_B_LAUNCH : (enum rl_bound)best;
+    /* the host takes longer: no faster device would help */
+    return s->host_weight > 0.5 ? RL_B_LAUNCH : (enum rl_bound)best;
 }
 
 static void null_interval(struct rl_interval *i)
@@ -81,6 +81,7 @@ static void predict_decode(const struct rl_plan *pl, const struct rl_query *q,
     out->gpu_decode_s = s.gpu;
     out->host_decode_s = s.host;
     out->launches_decode = s.launches;
+    memcpy(out->part_decode_s, s.by_bound, sizeof out->part_decode_s);
     out->decode_tokens_per_s = q->batch / out->tpot_s.value;
     out->sol_tpot_s = s.speed_of_light;
     energy(pl, &s, &out->tpot_s, q->batch, &out->output_token_j);
@@ -107,6 +108,7 @@ int rl_predict(const struct rl_plan *pl, const struct rl_query *q,
     out->gpu_prefill_s = s.gpu;
     out->host_prefill_s = s.host;
     out->launches_prefill = s.launches;
+    memcpy(out->part_prefill_s, s.by_bound, sizeof out->part_prefill_s);
     out->prefill_tokens_per_s = q->ctx * q->batch / out->ttft_s.value;
     out->sol_ttft_s = s.speed_of_light;
     energy(pl, &s, &out->ttft_s, 1, &out->prefill_j);

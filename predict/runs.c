@@ -108,13 +108,17 @@ static int flash_of(const struct rl_run *row)
     return -1;
 }
 
-/* llama.cpp's kernels of 2024 differ from today's (before mmq, flash attention
- * and fused nodes): a version with that year means the runtime file of it. */
+/* The stacks of 2024 differ from today's (llama.cpp before mmq, flash attention and
+ * fused nodes; servers that schedule and sample on the way of every step): a version
+ * with that year means the runtime file of it. */
 static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
 {
-    bool old = strstr(row->version, "2023") || strstr(row->version, "2024");
+    static const char *const kept[] = {"llamacpp-cuda", "vllm"};
+    bool old = strstr(row->version, "2023") || strstr(row->version, "2024"), has = false;
 
-    if (!old || strcmp(row->runtime, "llamacpp-cuda"))
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        has |= !strcmp(row->runtime, kept[i]);
+    if (!old || !has)
         return row->runtime;
     snprintf(buf, size, "%s-2024", row->runtime);
     return buf;
@@ -295,6 +299,19 @@ static void kernel_time(const struct rl_plan *pl, const struct rl_query *q,
     rl_sum_interval(pl, &s, 0, out);
 }
 
+/* Some meter many passes in a row and clean up between them: each pass then carries
+ * the energy of the pause, in which a GPU waits with its clocks up. */
+static void pass_energy(const struct rl_run *row, const struct rl_plan *pl,
+                        const struct rl_prediction *p, struct rl_interval *out)
+{
+    *out = p->prefill_j;
+    if (!strstr(row->notes, "empty_cache between passes"))
+        return;
+    out->value += pl->pause_j;
+    out->lo += pl->pause_j;
+    out->hi += pl->pause_j;
+}
+
 static int others(const struct rl_run *row, const struct rl_plan *pl,
                   const struct rl_query *q, const struct rl_prediction *p,
                   struct rl_interval *out, char why[160])
@@ -307,8 +324,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "ssm_block_share"))
         exact(out, class_share(pl, q, true, false), 0.15);
     else if (!strcmp(m, "gemm_share"))
-        exact(out,
-              class_share(pl, q, false, strstr(row->notes, "category=GEMM") != NULL),
+        exact(out, class_share(pl, q, false, strstr(row->notes, "category=GEMM") != NULL),
               0.15);
     else if (!strcmp(m, "peak_memory_allocated"))
         exact(out, p->memory.total - unheld(pl, p), pl->mem.spread_allocated);
@@ -317,7 +333,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "peak_memory_rss"))
         exact(out, p->memory.reserved + p->memory.runtime, pl->mem.spread_reserved);
     else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))
-        *out = p->prefill_j;
+        pass_energy(row, pl, p, out);
     else if (!strcmp(m, "decode_energy") && isfinite(p->output_token_j.value))
         scaled(out, &p->output_token_j, steps * row->batch);
     else

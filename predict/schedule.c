@@ -286,10 +286,11 @@ static void weigh(struct rl_sum *s, bool kernels, double minor, double step_s)
 }
 
 /* Host time of `passes` passes, and the two joined. */
-static void join(const struct rl_plan *pl, struct rl_sum *s, int ph)
+static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, int ph)
 {
     bool graph = ph ? pl->graph_decode : pl->graph_prefill;
-    double e = pl->overlap, step = s->passes * pl->step_host_s[ph];
+    double e = pl->overlap;
+    double step = s->passes * pl->step_host_s[ph] + batch * pl->sequence_host_s[ph];
 
     s->launches += s->passes * pl->step_launches[ph];
     s->host += s->passes * pl->step_launches[ph] * pl->host_launch_s;
@@ -361,7 +362,7 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
         run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
         run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
     }
-    join(pl, s, 0);
+    join(pl, s, q->batch, 0);
 }
 
 /* The pass of one decode step, but for the cache length. */
@@ -399,7 +400,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
         if ((pl->node[i].phase & want) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);
     s->passes = 1;
-    join(pl, s, 1);
+    join(pl, s, q->batch, 1);
 }
 
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,

@@ -12,14 +12,14 @@ struct rl_sum {
     double by_class[RL_NCLASSES];
     double by_bound[RL_NBOUNDS];
     double launches;
-    double host;                               /* host time of all launches */
+    double host; /* host time of all launches */
     /* Σ time · log error that calls of a group have in common, and Σ over nodes of
        (time · log error of the node alone)² */
     double lo[RL_MAXGROUPS], hi[RL_MAXGROUPS], lo2, hi2;
-    double gpu_weight, host_weight;            /* d log wall / d log of either */
+    double gpu_weight, host_weight; /* d log wall / d log of either */
     double slowed; /* factor on `gpu` of a clock lowered while it waits; 1: none */
-    double passes;                             /* forward passes summed */
-    double wall;                               /* host and device joined */
+    double passes; /* forward passes summed */
+    double wall;   /* host and device joined */
 };
 
 /* The whole prefill of a query, chunk by chunk. */

@@ -30,14 +30,14 @@ struct rl_device {
     const char *mem_type, *link_type, *pcie;
     int year;
     int is_cpu, unified_memory;
-    double sm_count;  /* SMs, CUs, Xe cores, GPU cores, CPU cores */
-    double boost_hz;  /* vector clock of the sheet */
-    double tensor_hz; /* clock that the tensor figures assume */
-    double max_hz;    /* highest clock the part reaches */
-    double min_hz;    /* where a governor takes a part that waits; 0: none does */
+    double sm_count;    /* SMs, CUs, Xe cores, GPU cores, CPU cores */
+    double boost_hz;    /* vector clock of the sheet */
+    double tensor_hz;   /* clock that the tensor figures assume */
+    double max_hz;      /* highest clock the part reaches */
+    double min_hz;      /* where a governor takes a part that waits; 0: none does */
     double load_target; /* share of the time busy that it aims at */
-    double mem_bytes; /* what a program can allocate */
-    double ecc_share; /* of memory and its traffic that inline ECC takes; 0: none */
+    double mem_bytes;   /* what a program can allocate */
+    double ecc_share;   /* of memory and its traffic that inline ECC takes; 0: none */
     double l2_bytes, smem_bytes_per_sm;
     double llc_bytes;        /* Infinity Cache behind the L2; 0: none */
     double tdp_w, price_usd; /* 0: unknown */

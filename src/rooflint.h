@@ -144,6 +144,8 @@ struct rl_prediction {
     double gpu_prefill_s, gpu_decode_s;   /* sum of kernel times, one pass */
     double host_prefill_s, host_decode_s; /* host's launch time, one pass */
     double launches_prefill, launches_decode;
+    double part_prefill_s[RL_NBOUNDS]; /* kernel time by what binds each kernel */
+    double part_decode_s[RL_NBOUNDS];
 };
 
 /* 0, or -1 when the query itself is out of range. */

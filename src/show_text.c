@@ -1,6 +1,7 @@
 /* Predictions for people: one screen, units, interval, what binds, and what
  * would help. */
 #include "breakdown.h"
+#include "memory.h"
 #include "show.h"
 #include "units.h"
 
@@ -57,7 +58,43 @@ static const char *bound_words(enum rl_bound b)
     }
 }
 
-/* Which part is host, kernel, memory, in words. */
+/* What one phase spent its time on; of the prediction, by phase. */
+struct phase {
+    const char *name;
+    const struct rl_interval *time;
+    double gpu, host, launches;
+    const double *share, *part;
+    enum rl_bound bound;
+};
+
+/* Which part is host, kernel, memory, in words; parts below 1 % are left out. */
+static void line_words(FILE *f, const struct phase *p)
+{
+    static const char *const word[RL_NBOUNDS] = {
+        [RL_B_COMPUTE] = "kernels compute for %s",
+        [RL_B_MEMORY] = "kernels move data for %s",
+        [RL_B_LAUNCH] = "kernels start and end for %s",
+        [RL_B_SERIAL] = "steps wait for each other for %s",
+        [RL_B_LINK] = "devices exchange data for %s",
+    };
+    double idle = fmax(0, p->time->value - p->gpu), least = 0.01 * p->time->value;
+    const char *sep = "";
+    char a[32];
+
+    fprintf(f, "  %-22s ", "in words");
+    for (int i = 0; i < RL_NBOUNDS; i++) {
+        if (p->part[i] < least)
+            continue;
+        fputs(sep, f);
+        fprintf(f, word[i], rl_human_time(p->part[i], a));
+        sep = ", ";
+    }
+    if (idle >= least)
+        fprintf(f, "%sthe device waits for its host for %s", sep, rl_human_time(idle, a));
+    fputc('\n', f);
+}
+
+/* Kernels against the host that enqueues them. */
 static void line_host(FILE *f, const char *label, double gpu, double host, double wall,
                       double launches)
 {
@@ -71,7 +108,24 @@ static void line_host(FILE *f, const char *label, double gpu, double host, doubl
     fprintf(f, "; device idle %.0f %%\n", 100 * fmax(0, 1 - gpu / wall));
 }
 
-static void text_memory(FILE *f, const struct rl_prediction *p)
+/* What a server sets aside for its caches, and how many such requests fill it. */
+static void line_pool(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
+                      const struct rl_memory *m)
+{
+    double pool = rl_pool_bytes(pl, m), each = (m->kv_cache + m->state) / q->batch;
+    char a[32], b[32];
+
+    if (!(pool > 0 && each > 0))
+        return;
+    fprintf(f,
+            "  %-22s %s (what is left of %.0f %% of the device): %.0f such sequences, "
+            "%s each\n",
+            "pool for caches", rl_human_bytes(pool, a), 100 * pl->mem.utilisation,
+            floor(pool / each), rl_human_bytes(each, b));
+}
+
+static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
+                        const struct rl_prediction *p)
 {
     const struct rl_memory *m = &p->memory;
     const struct {
@@ -95,6 +149,7 @@ static void text_memory(FILE *f, const struct rl_prediction *p)
     fprintf(f, "\n  %-22s reserved %s + runtime %s of %s: %s\n", "on the device",
             rl_human_bytes(m->reserved, a), rl_human_bytes(m->runtime, b),
             rl_human_bytes(m->capacity, c), p->fits ? "fits" : "DOES NOT FIT");
+    line_pool(f, pl, q, m);
     if (isfinite(p->max_ctx))
         fprintf(f, "  %-22s %s tokens (by allocated bytes alone %s)\n", "longest prompt",
                 rl_human_tokens(p->max_ctx, a), rl_human_tokens(p->max_ctx_allocated, d));
@@ -121,13 +176,14 @@ static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *
         fprintf(f, "  note: %s\n", pl->note[i]);
 }
 
-static void text_phase(FILE *f, const char *name, const struct rl_interval *t, double gpu,
-                       double host, double launches, const double *share, enum rl_bound b)
+static void text_phase(FILE *f, const struct phase *p)
 {
-    fprintf(f, "\n%s\n", name);
-    line_host(f, "time goes to", gpu, host, t->value, launches);
-    line_shares(f, "by operator", share);
-    fprintf(f, "  %-22s %s (%s)\n", "bound by", rl_bound_name(b), bound_words(b));
+    fprintf(f, "\n%s\n", p->name);
+    line_host(f, "time goes to", p->gpu, p->host, p->time->value, p->launches);
+    line_words(f, p);
+    line_shares(f, "by operator", p->share);
+    fprintf(f, "  %-22s %s (%s)\n", "bound by", rl_bound_name(p->bound),
+            bound_words(p->bound));
 }
 
 void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
@@ -152,12 +208,15 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
             fprintf(f, ", %.3g J per output token", p->output_token_j.value);
         fputc('\n', f);
     }
-    text_phase(f, "prefill", &p->ttft_s, p->gpu_prefill_s, p->host_prefill_s,
-               p->launches_prefill, p->share_prefill, p->bound_prefill);
+    text_phase(f, &(struct phase){"prefill", &p->ttft_s, p->gpu_prefill_s,
+                                  p->host_prefill_s, p->launches_prefill,
+                                  p->share_prefill, p->part_prefill_s, p->bound_prefill});
     if (decode)
-        text_phase(f, "decode, one step", &p->tpot_s, p->gpu_decode_s, p->host_decode_s,
-                   p->launches_decode, p->share_decode, p->bound_decode);
-    text_memory(f, p);
+        text_phase(f,
+                   &(struct phase){"decode, one step", &p->tpot_s, p->gpu_decode_s,
+                                   p->host_decode_s, p->launches_decode, p->share_decode,
+                                   p->part_decode_s, p->bound_decode});
+    text_memory(f, pl, q, p);
 }
 
 static int text_row(const struct rl_op_row *r, void *arg)

@@ -30,6 +30,7 @@ unit_tests = \
 	tests/test_path.t \
 	tests/test_rows_attention.t \
 	tests/test_rows_moe_scan.t \
+	tests/test_stack.t \
 	tests/test_state.t \
 	tests/test_table.t \
 	tests/test_units.t

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SKIP / TKLQT (arXiv 2504.11750): at which batch the prefill of an encoder turns
 # from launch-bound to GPU-bound in PyTorch eager: near 8 on A100 and H100 PCIe,
-# near 32 on GH200, whose CPU launches slower and whose GPU is faster.
+# near 32 on GH200, whose CPU launches slower and whose GPU is faster.  Turned means:
+# the kernels take longer than the host needs to enqueue them.
 #
 #     tests/reproduce/skip_tklqt.sh [ROOFLINT]
 set -eu

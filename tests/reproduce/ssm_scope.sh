@@ -35,6 +35,11 @@ for r in "1024 0.0260" "24576 0.567" "32768 0.757"; do
     set -- $r
     row "Mamba2-780m, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx "$1" $ms)" s
 done
+for r in "2048 0.0465" "4096 0.0905" "8192 0.187" "24576 0.567" "32768 0.757"; do
+    set -- $r
+    row "the rows of Fig 6b as Mamba2-1.3B, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-1.3b --ctx "$1" $ms)" s
+done
+row "Mamba2-780m, 32768 (Fig 1)" 0.491 "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx 32768 $ms)" s
 row "Qwen2.5-1.5B, 57344" 8.24 "$(get ttft_s 1 %.4g --hw 4090 --model qwen2.5-1.5b --ctx 57344 $hf)" s
 row "Mamba2-1.3B, 57344" 1.35 "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-1.3b --ctx 57344 $ms)" s
 row "Falcon-H1-1.5B, 57344" 2.95 "$(get ttft_s 1 %.4g --hw 4090 --model falcon-h1-1.5b --ctx 57344 $hf)" s
@@ -53,7 +58,10 @@ table "Peak memory allocated at 57,344 tokens, RTX 4090 (Fig 5a): the abstract's
 row "Qwen2.5-0.5B" 19866 "$(get memory.total 1048576 %.0f --hw 4090 --model qwen2.5-0.5b --ctx 57344 --output-tokens 1 $hf)" MiB
 row "Mamba2-780m" 7166 "$(get memory.total 1048576 %.0f --hw 4090 --model mamba2-780m --ctx 57344 --output-tokens 1 $ms)" MiB
 row "Llama-3.2-1B" 18410 "$(get memory.total 1048576 %.0f --hw 4090 --model llama-3.2-1b --ctx 57344 --output-tokens 1 $hf)" MiB
-row "Falcon-H1-0.5B" 8288 "$(get memory.total 1048576 %.0f --hw 4090 --model falcon-h1-0.5b --ctx 57344 --output-tokens 1 $hf)" MiB
+# A bare forward() of Falcon-H1 keeps no cache, and the artifact called no other.
+row "Falcon-H1-0.5B, no cache" 8288 "$($rooflint predict --hw 4090 --model falcon-h1-0.5b --ctx 57344 --output-tokens 1 $hf --format csv |
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i } NR == 2 {
+        printf "%.0f", ($c["memory.total"] - $c["memory.kv_cache"] - $c["memory.state"]) / 1048576 }')" MiB
 
 printf '\n## Longest prompt on 24 GB, and what decides it\n\n'
 printf 'Published: the longest swept length that ran (a lower bound).\n\n'
@@ -85,13 +93,25 @@ row "Qwen2.5-0.5B, 57344" 1492 "$(get energy_j.prefill 1 %.4g --hw 4090 --model 
 row "Mamba2-780m, 57344" 370 "$(get energy_j.prefill 1 %.4g --hw 4090 --model mamba2-780m --ctx 57344 $ms)" J
 
 printf '\n## SSM share of GPU time on the Orin Nano (Fig 7, GPU time only): published 53-63 %%\n\n'
-$rooflint sweep --hw orin-nano --model mamba-130m,mamba2-130m --ctx 1k:32k:x2 \
-    --runtime mamba-ssm-eager --dtype fp16 --format csv | awk -F, '
-    NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i
-              print "| model | tokens | scan + conv + out_proj side of the block (scan, conv only) |"
-              print "|---|---|---|"; next }
-    { printf "| %s | %d | %.0f %% |\n", $2, $4,
-          100 * ($col["share.prefill.scan"] + $col["share.prefill.conv"]) }'
+printf 'The fused block: convolution, scan, gated norm and the projections but the first.\n\n'
+printf '| model | tokens | the block | scan and convolution alone |\n|---|---|---|---|\n'
+for m in mamba-130m mamba2-130m; do
+    for c in 1k 2k 4k 8k 16k 32k; do
+        $rooflint predict --hw orin-nano --model $m --ctx $c $ms --breakdown --format json |
+            awk -v m=$m -v c=$c '
+            { gsub(/[",]/, "") }
+            $1 == "label:" { label = $2 } $1 == "phase:" { phase = $2 }
+            $1 == "class:" { class = $2 }
+            $1 == "time_s:" && phase == "prefill" {
+                all += $2
+                core = class == "scan" || class == "conv"
+                if (core) scan += $2
+                if (core || label ~ /^(x_proj|dt_proj|out_proj|norm_gated)$/) block += $2
+            }
+            END { printf "| %s | %s | %.0f %% | %.0f %% |\n", m, c, 100 * block / all,
+                      100 * scan / all }'
+    done
+done
 
 printf '\n## Crossovers (the inversion as a command)\n\n```\n'
 $rooflint compare --hw 4090 --models qwen2.5-0.5b,mamba2-780m \

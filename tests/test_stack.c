@@ -1,0 +1,180 @@
+/* Software stacks as data: pages, masks, loading, slow paths, hosts and clocks.
+ * Recorded peaks: SSM-Scope (sapmitra/SSM-Scope@574a2c2, Fig 5a) on an RTX 4090. */
+#include "device.h"
+#include "memory.h"
+#include "model.h"
+#include "plan.h"
+#include "schedule.h"
+#include "test.h"
+
+#include <math.h>
+
+struct subject {
+    struct rl_device *d;
+    struct rl_model *m;
+    struct rl_runtime *r;
+    struct rl_plan *p;
+};
+
+static struct subject open_subject(const char *hw, const char *model, const char *runtime,
+                                   const char *dtype)
+{
+    struct rl_error err = {0};
+    struct rl_setup setup = {.dtype = dtype, .flash = -1};
+    struct subject s;
+
+    s.d = rl_device_load(source_dir(), hw, &err);
+    cr_assert(s.d != NULL, "%s", err.text);
+    s.m = rl_model_load(source_dir(), model, &err);
+    cr_assert(s.m != NULL, "%s", err.text);
+    s.r = rl_runtime_load(source_dir(), runtime, s.d, &err);
+    cr_assert(s.r != NULL, "%s", err.text);
+    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, &setup, &err);
+    cr_assert(s.p != NULL, "%s", err.text);
+    return s;
+}
+
+static void close_subject(struct subject *s)
+{
+    rl_plan_free(s->p);
+    rl_runtime_free(s->r);
+    rl_model_free(s->m);
+    rl_device_free(s->d);
+}
+
+static struct rl_prediction ask(const struct subject *s, double ctx)
+{
+    struct rl_query q = {ctx, 1, 1, 0, RL_LOGITS_RUNTIME};
+    struct rl_prediction p;
+    struct rl_error err = {0};
+
+    cr_assert(rl_predict(s->p, &q, &p, &err) == 0, "%s", err.text);
+    return p;
+}
+
+/* Nemotron-Nano-v2: 128 heads of 80 and a state of 128 in 16 bits and a convolution of
+ * 12,288 channels x 3 make 2,695,168 bytes a layer; a token of attention 8 x 128 x 2 x
+ * 2 B = 4,096: 658 tokens, in steps of 16: 672 (vllm issue 24280). */
+Test(stack, vllm_raises_the_block_of_a_hybrid_model)
+{
+    struct subject s = open_subject("h100", "nemotron-nano-12b-v2", "vllm", NULL);
+    struct subject t = open_subject("h100", "llama-3.1-8b", "vllm", NULL);
+    struct subject h = open_subject("h100", "nemotron-nano-12b-v2", "hf-eager", NULL);
+
+    cr_expect_eq(rl_kv_block(s.p), 672.0);
+    cr_expect_eq(rl_kv_block(t.p), 16.0);
+    cr_expect_eq(rl_kv_block(h.p), 1.0);
+    /* 28 Mamba layers in groups of the 6 attention layers: 30 pages of 672 tokens */
+    expect_near(rl_state_bytes(s.p), (28 + 2) * 672 * 4096.0, 1e-9);
+    expect_near(rl_kv_bytes(s.p, 673, 0), 6 * 2 * 672 * 4096.0, 1e-9);
+    close_subject(&s);
+    close_subject(&t);
+    close_subject(&h);
+}
+
+/* A server's caches get what 90 % of the device leave after everything else. */
+Test(stack, a_server_has_a_pool)
+{
+    struct subject s = open_subject("h100", "llama-3.1-8b", "vllm", NULL);
+    struct rl_memory m = ask(&s, 1024).memory;
+    double rest = m.weights + m.activations + m.logits + m.workspace;
+
+    expect_near(rl_pool_bytes(s.p, &m), m.capacity - m.runtime - rest, 1e-9);
+    close_subject(&s);
+    s = open_subject("h100", "llama-3.1-8b", "hf-eager", NULL);
+    m = ask(&s, 1024).memory;
+    cr_expect_eq(rl_pool_bytes(s.p, &m), 0.0);
+    close_subject(&s);
+}
+
+/* Building a dense mask takes three of its size before any layer has run. */
+Test(stack, a_dense_mask_is_the_peak)
+{
+    struct subject s = open_subject("4090", "qwen2.5-0.5b", "hf-eager", NULL);
+
+    expect_near(ask(&s, 49152).memory.total, 16625400000.0, 1e-3);
+    expect_near(ask(&s, 57344).memory.total, 20830800000.0, 1e-3);
+    close_subject(&s);
+}
+
+/* One block for all parameters, shared ones at each use; a cast's float segments. */
+Test(stack, loading_leaves_memory_reserved)
+{
+    struct subject z = open_subject("4090", "zamba2-1.2b", "hf-eager", NULL);
+    struct subject q = open_subject("4090", "qwen2.5-0.5b", "hf-eager", NULL);
+    struct subject m = open_subject("4090", "mamba-790m", "mamba-ssm-eager", "fp16");
+
+    expect_near(ask(&z, 512).memory.reserved, 4.07057e9, 0.03);
+    expect_near(ask(&z, 16384).memory.reserved, 8.7598e9, 0.03);
+    expect_near(ask(&q, 512).memory.reserved, 1.28765e9, 0.03);
+    expect_near(ask(&m, 139264).memory.reserved, 2.46856e10, 0.03);
+    close_subject(&z);
+    close_subject(&q);
+    close_subject(&m);
+}
+
+/* mamba-1.4b, 48 layers, 1,024 tokens: 4.5 launches a token and layer; what the file
+ * does not say it has from hf-eager. */
+Test(stack, slow_path_without_fused_kernels)
+{
+    struct subject s = open_subject("h100", "mamba-1.4b", "hf-eager-slow", NULL);
+    struct subject f = open_subject("h100", "mamba-1.4b", "hf-eager", NULL);
+    struct rl_prediction slow = ask(&s, 1024), fast = ask(&f, 1024);
+    double loop = 48 * 4.5 * 1024;
+
+    cr_expect(slow.launches_prefill > loop && slow.launches_prefill < loop + 48 * 60,
+              "%g launches", slow.launches_prefill);
+    cr_expect_gt(slow.ttft_s.value, 50 * fast.ttft_s.value);
+    cr_expect_eq(rl_runtime_num(s.r, "host.launch_factor", 0),
+                 rl_runtime_num(f.r, "host.launch_factor", -1));
+    /* four tensors of [4096 channels, 16 states] floats a token */
+    expect_near(slow.memory.activations - fast.memory.activations,
+                1024 * (4 * 4.0 * 4096 * 16), 0.2);
+    close_subject(&s);
+    close_subject(&f);
+}
+
+/* While it waits a Jetson's GPU is clocked down until it is busy 70 % of the time. */
+Test(stack, a_governor_slows_a_waiting_gpu)
+{
+    struct subject s =
+        open_subject("orin-nano", "mamba2-130m", "mamba-ssm-eager", "fp16");
+    struct subject a = open_subject("a100", "mamba2-130m", "mamba-ssm-eager", "fp16");
+    struct rl_prediction low = ask(&s, 512), high = ask(&s, 16384);
+    struct rl_query q = {512, 1, 1, 0, RL_LOGITS_RUNTIME};
+    struct rl_sum sum;
+
+    expect_near(low.gpu_prefill_s, 0.7 * low.host_prefill_s, 0.01);
+    cr_expect_gt(high.gpu_prefill_s, high.host_prefill_s);
+    rl_prefill(s.p, &q, &sum);
+    cr_expect_gt(sum.slowed, 1.5);
+    rl_prefill(a.p, &q, &sum);
+    cr_expect_eq(sum.slowed, 1.0);
+    close_subject(&s);
+    close_subject(&a);
+}
+
+/* Four nodes that each err by 20 % on their own err by 10 % together; what they have
+ * in common does not average out; and kernels that the host hides do not count. */
+Test(stack, independent_errors_average_out)
+{
+    struct subject s = open_subject("a100", "llama-3.1-8b", "vllm", NULL);
+    struct rl_plan *p = s.p;
+    struct rl_sum sum = {.gpu = 4, .wall = 4, .gpu_weight = 1};
+    struct rl_interval i;
+
+    p->spread[0] = 0;
+    p->host_log_lo = p->host_log_hi = 0;
+    sum.lo2 = sum.hi2 = 4 * 0.2 * 0.2;
+    rl_sum_interval(p, &sum, 0, &i);
+    expect_near(log(i.hi / i.value), 0.1, 1e-9);
+    sum.lo2 = sum.hi2 = 0;
+    sum.lo[0] = -4 * 0.2;
+    sum.hi[0] = 4 * 0.2;
+    rl_sum_interval(p, &sum, 0, &i);
+    expect_near(log(i.hi / i.value), 0.2, 1e-9);
+    sum.gpu_weight = 0;
+    rl_sum_interval(p, &sum, 0, &i);
+    cr_expect_eq(i.hi, i.value);
+    close_subject(&s);
+}
