@@ -77,6 +77,7 @@ librl_la_SOURCES += \
 	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
+	predict/plan_prepare.c \
 	predict/plan_weights.c \
 	predict/predict.c \
 	predict/runs.c \
