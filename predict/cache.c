@@ -9,6 +9,8 @@
  */
 #include "memory.h"
 
+#include "err.h"
+
 #include <math.h>
 
 double rl_div_up(double x, double unit)
@@ -87,12 +89,28 @@ static double grouped(double layers, const struct pages *n)
     return rl_div_up(layers, fmin(n->kv_layers, n->state_layers));
 }
 
+int rl_cache_bind(struct rl_plan *pl, struct rl_error *err)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    struct pages n = count_pages(pl);
+
+    pl->mem.kv_token = rl_alloc(g->ncaches, sizeof *pl->mem.kv_token, err);
+    if (!pl->mem.kv_token)
+        return -1;
+    double padded = hybrid_pages(pl, &n) ? grouped(n.kv_layers, &n) / n.kv_layers : 1;
+    for (size_t i = 0; i < g->ncaches; i++) {
+        const struct rl_cache *c = &g->cache[i];
+        pl->mem.kv_token[i] =
+            c->layers * c->elems * share(pl, c) * padded * rl_dtype_bytes(pl->kv);
+    }
+    pl->mem.block = rl_kv_block(pl);
+    return 0;
+}
+
 double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
 {
     const struct rl_graph *g = &pl->model->graph;
-    struct pages pages = count_pages(pl);
-    bool hybrid = hybrid_pages(pl, &pages);
-    double block = hybrid ? page_tokens(pl, &pages) : pl->mem.kv_block, bytes = 0;
+    double bytes = 0;
 
     for (size_t i = 0; i < g->ncaches; i++) {
         const struct rl_cache *c = &g->cache[i];
@@ -103,12 +121,10 @@ double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
             continue;
         if (c->window > 0 && n > c->window)
             n = c->window;
-        n = rl_div_up(n, block) + c->fixed;
-        bytes += c->layers * c->elems * n * share(pl, c);
+        n = rl_div_up(n, pl->mem.block) + c->fixed;
+        bytes += n * pl->mem.kv_token[i];
     }
-    if (hybrid)
-        bytes *= grouped(pages.kv_layers, &pages) / pages.kv_layers;
-    return bytes * rl_dtype_bytes(pl->kv);
+    return bytes;
 }
 
 double rl_state_bytes(const struct rl_plan *pl)

@@ -83,6 +83,7 @@ librl_la_SOURCES += \
 	predict/plan.c \
 	predict/plan.h \
 	predict/plan_keys.c \
+	predict/plan_prepare.c \
 	predict/plan_weights.c \
 	predict/predict.c \
 	predict/runs.c \

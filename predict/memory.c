@@ -12,7 +12,10 @@
  */
 #include "memory.h"
 
+#include "err.h"
+
 #include <math.h>
+#include <stdatomic.h>
 
 double rl_weight_bytes(const struct rl_plan *pl)
 {
@@ -122,6 +125,35 @@ static double largest_tensor(const struct rl_block *b, double h, double a, bool 
     }
 }
 
+/* The answers met last: the length of the prompt has no part in them. */
+struct rl_longest {
+    atomic_flag busy; /* taken: do without */
+    bool filled;
+    struct rl_query query;
+    double reserved, allocated;
+};
+
+int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double a = pl->mem.act_bytes, tp = pl->setup.tp;
+
+    pl->mem.live = rl_alloc(g->nblocks, sizeof *pl->mem.live, err);
+    pl->mem.tensor = rl_alloc(g->nblocks, sizeof *pl->mem.tensor, err);
+    pl->longest = rl_alloc(1, sizeof *pl->longest, err);
+    if (!pl->mem.live || !pl->mem.tensor || !pl->longest || rl_cache_bind(pl, err))
+        return -1;
+    atomic_flag_clear(&pl->longest->busy);
+    for (size_t i = 0; i < g->nblocks; i++) {
+        const struct rl_block *b = &g->block[i];
+        pl->mem.live[i] = live_set(b, g->hidden, a, pl->mem.eager, tp);
+        pl->mem.tensor[i] = largest_tensor(b, g->hidden, a, pl->mem.eager, tp);
+    }
+    pl->mem.weights = rl_weight_bytes(pl);
+    pl->mem.state = rl_state_bytes(pl);
+    return 0;
+}
+
 struct peak {
     double activations, logits;
     /* what an allocator that keeps freed blocks ends up holding: tensors that find
@@ -159,20 +191,20 @@ static double layer_peak(const struct rl_plan *pl, const struct pass_size *z,
     bool copies = false;
 
     for (size_t i = 0; i < g->nblocks; i++) {
-        const struct rl_block *b = &g->block[i];
-        double live = z->n * live_set(b, g->hidden, a, pl->mem.eager, tp);
+        double live = z->n * pl->mem.live[i];
+        bool attention = g->block[i].kind == RL_BLK_ATTN;
         if (pl->mem.plain && z->longest > 1)
-            live += z->n * plain_set(b, z->longest, tp);
-        copies |= b->kind == RL_BLK_ATTN;
-        peak = fmax(peak, live + mask * (b->kind == RL_BLK_ATTN ? 2 : 1));
+            live += z->n * plain_set(&g->block[i], z->longest, tp);
+        copies |= attention;
+        peak = fmax(peak, live + mask * (attention ? 2 : 1));
         if (live > most) {
             most = live;
-            tensor = z->n * largest_tensor(b, g->hidden, a, pl->mem.eager, tp);
+            tensor = z->n * pl->mem.tensor[i];
         }
     }
     p->small = residual + most;
     for (size_t i = 0; i < g->nblocks; i++) {
-        double t = z->n * largest_tensor(&g->block[i], g->hidden, a, pl->mem.eager, tp);
+        double t = z->n * pl->mem.tensor[i];
         if (t > tensor) {
             p->small += t;
             tensor = t;
@@ -275,8 +307,8 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
     double held = q->context_depth + prompt;
 
-    m->weights = rl_weight_bytes(pl);
-    m->state = q->batch * rl_state_bytes(pl);
+    m->weights = pl->mem.weights;
+    m->state = q->batch * pl->mem.state;
     m->kv_cache = g->has_decode ? q->batch * rl_kv_bytes(pl, held, enc) : 0;
     struct peak p = prefill_peak(pl, q, m->kv_cache + m->state);
     if (g->has_decode) { /* of prefill and the last step the one that takes more */
@@ -316,7 +348,8 @@ static double excess(const struct rl_plan *pl, struct rl_query *q, double ctx,
 
 /* excess() never falls with ctx and is piecewise near-linear (rounding steps
  * apart): a bracket by doubling, then bisection biased by the secant. */
-double rl_max_ctx(const struct rl_plan *pl, const struct rl_query *query, bool reserved)
+static double longest(const struct rl_plan *pl, const struct rl_query *query,
+                      bool reserved)
 {
     const double limit = 1099511627776.0; /* 2^40 tokens: nothing grows */
     struct rl_query q = *query;
@@ -343,4 +376,28 @@ double rl_max_ctx(const struct rl_plan *pl, const struct rl_query *query, bool r
         }
     }
     return lo;
+}
+
+static bool same_but_ctx(const struct rl_query *a, const struct rl_query *b)
+{
+    return a->batch == b->batch && a->output_tokens == b->output_tokens &&
+           a->context_depth == b->context_depth && a->logits == b->logits;
+}
+
+void rl_max_ctx(const struct rl_plan *pl, const struct rl_query *q,
+                struct rl_prediction *out)
+{
+    struct rl_longest *l = pl->longest;
+    bool mine = !atomic_flag_test_and_set_explicit(&l->busy, memory_order_acquire);
+    bool known = mine && l->filled && same_but_ctx(&l->query, q);
+
+    out->max_ctx = known ? l->reserved : longest(pl, q, true);
+    out->max_ctx_allocated = known ? l->allocated : longest(pl, q, false);
+    if (!mine)
+        return;
+    l->filled = true;
+    l->query = *q;
+    l->reserved = out->max_ctx;
+    l->allocated = out->max_ctx_allocated;
+    atomic_flag_clear_explicit(&l->busy, memory_order_release);
 }

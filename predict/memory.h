@@ -7,10 +7,11 @@
 /* Bytes per device at the larger of prefill and last decode step. */
 void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_memory *out);
 
-/* Longest prompt with the query's other figures; NaN when nothing grows with
- * the context, 0 when not even one token fits.  `reserved`: what the allocator
- * holds must fit, else only what is allocated. */
-double rl_max_ctx(const struct rl_plan *pl, const struct rl_query *q, bool reserved);
+/* Longest prompt with the query's other figures, into max_ctx (what the allocator
+ * holds must fit) and max_ctx_allocated (what is allocated); NaN when nothing
+ * grows with the context, 0 when not even one token fits. */
+void rl_max_ctx(const struct rl_plan *pl, const struct rl_query *q,
+                struct rl_prediction *out);
 
 /* Bytes of the weights on one device, and of cache and state for one sequence
  * with `tokens` tokens in the cache (encoder length enc). */
@@ -24,5 +25,9 @@ double rl_pool_bytes(const struct rl_plan *pl, const struct rl_memory *m);
 
 /* x up to the next multiple of unit; unit 0: x. */
 double rl_div_up(double x, double unit);
+
+/* Fill in what of it the plan alone decides; the plan's nodes are bound. */
+int rl_memory_bind(struct rl_plan *pl, struct rl_error *err);
+int rl_cache_bind(struct rl_plan *pl, struct rl_error *err);
 
 #endif

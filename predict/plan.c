@@ -2,6 +2,7 @@
 #include "plan.h"
 #include "err.h"
 #include "kern_impl.h"
+#include "memory.h"
 #include "ops.h"
 
 #include <math.h>
@@ -372,6 +373,7 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
     call_dtypes(b, &dt, &kv);
     choose(pl, db, n->op, n->glue, dt, kv, &b->choice);
     b->chain &= !b->choice.impl;
+    b->plain = !b->choice.impl && !(n->op->coef && n->op->time);
     bind_alternative(pl, db, b, dt, kv);
     bind_cache_growth(pl, b);
     b->group = group_of(pl, pl->nnodes);
@@ -589,10 +591,13 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     for (size_t i = 0; i < g->nnodes; i++)
         if (bind_node(pl, db, &g->node[i], err))
             return -1;
-    pl->memo = rl_memo_new(err);
+    rl_plan_prepare(pl);
+    pl->memo = rl_memo_new(pl->nnodes, err);
     if (!pl->memo)
         return -1;
     rl_plan_weights(pl);
+    if (rl_memory_bind(pl, err))
+        return -1;
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",
                      pl->runtime->id);
@@ -654,6 +659,10 @@ void rl_plan_free(struct rl_plan *pl)
         return;
     rl_kernel_db_free(pl->own_db);
     rl_graph_clear(&pl->merged);
+    free(pl->longest);
+    free(pl->mem.live);
+    free(pl->mem.tensor);
+    free(pl->mem.kv_token);
     free(pl->memo);
     free(pl->node);
     free(pl);

@@ -19,6 +19,11 @@ struct rl_pass {
     double enc;    /* encoder tokens per sequence */
 };
 
+/* What of a pass a node looks at, and the nodes parted by it: those of RL_STILL do
+ * not change with the length of the prompt (the head, sampling). */
+enum { RL_LOOKS_BATCH = 1, RL_LOOKS_TOKENS = 2, RL_LOOKS_ROWS = 4, RL_LOOKS_ENC = 8 };
+enum rl_part { RL_MOVING, RL_STILL, RL_NPARTS };
+
 struct rl_bound_node {
     const struct rl_node *node;
     const struct rl_op_type *op;
@@ -38,7 +43,10 @@ struct rl_bound_node {
                            Python-heavy call costs several */
     bool chain;         /* glue that the stack runs as kernels of its own */
     double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
+    bool plain;         /* no kernel model: the roofline of its work */
     int group;          /* errors of one group move together */
+    int twin;           /* an earlier node whose calls take the same; -1: none */
+    int part;           /* enum rl_part */
     /* The kernel taken instead once the cache is this long: without a flash
      * kernel (0), or where the stack builds a dense mask; NULL: never. */
     const struct rl_op_type *alt;
@@ -60,7 +68,8 @@ struct rl_plan {
     struct rl_graph merged; /* nodes with joined projections, if the stack
                                joins them; else empty */
     struct rl_bound_node *node;
-    int nnodes;
+    int nnodes, ngroups;
+    unsigned looks[RL_NPARTS]; /* what the part's nodes look at, together */
 
     bool ideal; /* the roofline itself: no kernels, no host, no interval */
 
@@ -93,6 +102,12 @@ struct rl_plan {
         double act_bytes;   /* of an activation element in memory */
         double repack;      /* bytes of a second, rearranged copy of weights */
         bool upcast;        /* logits get an fp32 copy where the model does so */
+        double weights;     /* bytes on one device */
+        double state;       /* bytes of one sequence's recurrent state */
+        double *live;       /* [blocks] intermediates, bytes a new token */
+        double *tensor;     /* [blocks] the largest of them, likewise */
+        double *kv_token;   /* [caches] bytes a token on one rank */
+        double block;       /* tokens that the cache grows by */
     } mem;
     struct {          /* layers over several devices */
         double stage; /* slowest stage over the mean; 0: not modelled */
@@ -101,7 +116,8 @@ struct rl_plan {
     } split;
     double score_bytes; /* traffic per score without flash kernels */
 
-    struct rl_memo *memo; /* see schedule.c; NULL: none */
+    struct rl_memo *memo;       /* see schedule.c; NULL: none */
+    struct rl_longest *longest; /* see memory.c */
     char note[RL_MAXNOTES][200];
     int nnotes;
 };
@@ -112,7 +128,9 @@ struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_devi
                              const struct rl_setup *s, struct rl_error *err);
 
 /* Room for the sums of passes met last; released by free(). */
-struct rl_memo *rl_memo_new(struct rl_error *err);
+struct rl_memo *rl_memo_new(int nnodes, struct rl_error *err);
+/* Fills in what queries need of the bound nodes: twins, parts, groups. */
+void rl_plan_prepare(struct rl_plan *pl);
 
 /* Fills a node's parameters for a pass: p[RL_MAXPARAMS]. */
 void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,

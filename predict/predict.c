@@ -122,7 +122,6 @@ int rl_predict(const struct rl_plan *pl, const struct rl_query *q,
     }
     rl_memory(pl, q, &out->memory);
     out->fits = out->memory.reserved + out->memory.runtime <= out->memory.capacity;
-    out->max_ctx = rl_max_ctx(pl, q, true);
-    out->max_ctx_allocated = rl_max_ctx(pl, q, false);
+    rl_max_ctx(pl, q, out);
     return 0;
 }

@@ -26,14 +26,19 @@ static const double gl_x[4] = {-0.8611363115940526, -0.3399810435848563,
 static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461, 0.6521451548625461,
                                0.3478548451374538};
 
+/* What one call of a node takes in a pass. */
+struct cost {
+    double seconds, speed_of_light;
+    double kernels, host; /* launches: on the device, of the host's time */
+    enum rl_bound bound;
+    const struct rl_choice *choice; /* of the coefficients; NULL: nothing runs */
+};
+
 /* A call that an unfused stack runs as a chain of small kernels: each moves its
  * share of the traffic, through L2 where its tensors fit. */
 static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
-                            const double *p, double kernels, double part[RL_NBOUNDS])
+                            struct rl_work w, double kernels, double part[RL_NBOUNDS])
 {
-    struct rl_work w = {0};
-
-    b->op->work(p, &w);
     w.act_bytes *= b->traffic / kernels;
     w.weight_bytes /= kernels;
     w.vector_flop /= kernels;
@@ -72,46 +77,71 @@ static double expert_launches(const struct rl_plan *pl, const double *p)
                                                  p[RL_MOE_EXPERTS], RL_ROUTING_UNIFORM);
 }
 
+static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
+                    const struct rl_pass *pass, int ph, struct cost *c)
+{
+    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
+    bool alt = b->alt && pass->cached >= b->alt_from;
+    const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
+    bool runs = b->launches[ph] > 0 && !(pl->ideal && b->node->fusable);
+    struct rl_work w = {0};
+
+    memset(c, 0, sizeof *c);
+    if (!runs && b->node->fusable)
+        return; /* fused into a neighbour */
+    rl_node_params(pl, b, pass, p);
+    b->op->work(p, &w);
+    if (!b->node->fusable)
+        c->speed_of_light =
+            rl_work_speed_of_light(&w, &pl->machine, pl->ideal ? part : NULL);
+    if (!runs)
+        return;
+    c->choice = choice;
+    c->kernels = b->launches[ph];
+    c->host = b->host[ph];
+    if (choice->impl && choice->impl->launches)
+        c->kernels = c->host = choice->impl->launches(p);
+    if (b->op == &rl_op_moe && pl->expert_launches > 0)
+        c->kernels = c->host = b->launches[ph] + expert_launches(pl, p);
+    if (pl->ideal)
+        c->seconds = c->speed_of_light;
+    else if (b->chain)
+        c->seconds = chain_seconds(pl, b, w, c->kernels, part);
+    else if (b->plain && !alt)
+        c->seconds = rl_work_seconds(&w, &pl->machine, part);
+    else
+        c->seconds = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
+    c->bound = rl_part_bound(part);
+}
+
+/* Adds `calls` calls of a node. */
+static void add_cost(const struct rl_plan *pl, const struct rl_bound_node *b,
+                     const struct cost *c, double calls, struct rl_sum *s,
+                     struct own *own)
+{
+    double t = calls * c->seconds;
+
+    s->speed_of_light += calls * c->speed_of_light;
+    if (!c->choice)
+        return;
+    s->gpu += t;
+    s->by_class[b->node->cls] += t;
+    s->by_bound[c->bound] += t;
+    if (!pl->ideal)
+        add_error(c->choice, b->group, t, s, own);
+    s->launches += calls * c->kernels;
+    s->host += calls * c->host * pl->host_launch_s;
+}
+
 /* Adds one node, all its calls in one pass, `weight` passes. */
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
                 const struct rl_pass *pass, int ph, double weight, struct rl_sum *s,
                 struct own *own)
 {
-    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
-    double kernels = b->launches[ph], host = b->host[ph];
-    bool alt = b->alt && pass->cached >= b->alt_from;
-    const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
-    double calls = weight * b->node->count, t;
-    int bound = 0;
+    struct cost c;
 
-    rl_node_params(pl, b, pass, p);
-    double sol = b->node->fusable ? 0
-                                  : rl_op_speed_of_light(b->op, p, &pl->machine,
-                                                         pl->ideal ? part : NULL);
-    s->speed_of_light += calls * sol;
-    if (choice->impl && choice->impl->launches)
-        kernels = host = choice->impl->launches(p);
-    if (b->op == &rl_op_moe && pl->expert_launches > 0)
-        kernels = host = b->launches[ph] + expert_launches(pl, p);
-    if (kernels <= 0 || (pl->ideal && b->node->fusable))
-        return; /* fused into a neighbour */
-    if (pl->ideal)
-        t = sol;
-    else if (b->chain)
-        t = chain_seconds(pl, b, p, kernels, part);
-    else
-        t = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
-    t *= calls;
-    for (int i = 1; i < RL_NBOUNDS; i++)
-        if (part[i] > part[bound])
-            bound = i;
-    s->gpu += t;
-    s->by_class[b->node->cls] += t;
-    s->by_bound[bound] += t;
-    if (!pl->ideal)
-        add_error(choice, b->group, t, s, own);
-    s->launches += calls * kernels;
-    s->host += calls * host * pl->host_launch_s;
+    cost_of(pl, b, pass, ph, &c);
+    add_cost(pl, b, &c, weight * b->node->count, s, own);
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`
@@ -145,35 +175,39 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
     close_node(&own, s);
 }
 
-/* What does not depend on the cache is the same in every pass of one size: the
- * few sizes met last are kept with the plan. */
-enum { MEMOS = 8 };
+/* What does not depend on the cache is the same in every pass of one size: the sum
+ * met last is kept with the plan for each kind of pass that a query has, and the
+ * costs it is made of, since some (the head's) change with the batch alone. */
+enum { FULL_CHUNK, OTHER_CHUNK, STEP, NSLOTS };
 struct rl_memo {
     atomic_flag busy; /* taken: do without */
     struct {
+        bool filled;
         struct rl_pass pass;
-        int ph;
         struct rl_sum sum;
-    } at[MEMOS];
-    int n, next;
+    } at[NSLOTS];
+    struct cost cost[]; /* [NSLOTS][nnodes] */
 };
 
-struct rl_memo *rl_memo_new(struct rl_error *err)
+struct rl_memo *rl_memo_new(int nnodes, struct rl_error *err)
 {
-    struct rl_memo *m = rl_alloc(1, sizeof *m, err);
+    size_t costs = NSLOTS * (size_t)nnodes * sizeof(struct cost);
+    struct rl_memo *m = rl_alloc(1, sizeof *m + costs, err);
     if (m)
         atomic_flag_clear(&m->busy);
     return m;
 }
 
-static bool same_pass(const struct rl_pass *a, const struct rl_pass *b)
+static bool same_pass(const struct rl_pass *a, const struct rl_pass *b, unsigned looks)
 {
-    return a->batch == b->batch && a->tokens == b->tokens && a->rows == b->rows &&
-           a->enc == b->enc;
+    return (!(looks & RL_LOOKS_BATCH) || a->batch == b->batch) &&
+           (!(looks & RL_LOOKS_TOKENS) || a->tokens == b->tokens) &&
+           (!(looks & RL_LOOKS_ROWS) || a->rows == b->rows) &&
+           (!(looks & RL_LOOKS_ENC) || a->enc == b->enc);
 }
 
 /* s += weight · t, for the sums a pass is made of. */
-static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight)
+static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight, int ngroups)
 {
     s->gpu += weight * t->gpu;
     s->speed_of_light += weight * t->speed_of_light;
@@ -183,7 +217,7 @@ static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight)
         s->by_class[i] += weight * t->by_class[i];
     for (int i = 0; i < RL_NBOUNDS; i++)
         s->by_bound[i] += weight * t->by_bound[i];
-    for (int i = 0; i < RL_MAXGROUPS; i++) {
+    for (int i = 0; i < ngroups; i++) {
         s->lo[i] += weight * t->lo[i];
         s->hi[i] += weight * t->hi[i];
     }
@@ -191,44 +225,68 @@ static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight)
     s->hi2 += weight * weight * t->hi2;
 }
 
-/* Nodes of a phase that do not look at the cache, one pass. */
-static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass,
-                        unsigned want, int ph, struct rl_sum *s)
+/* Which nodes run: a diffusion model's step is a prefill of its own. */
+static unsigned phase_of(const struct rl_plan *pl, int ph)
 {
+    return ph && !pl->model->graph.diffusion ? RL_DECODE : RL_PREFILL;
+}
+
+/* Nodes of a phase that do not look at the cache, one pass.  cost: NULL, or
+ * [nnodes], where those of the parts in `known` stand; equal calls of the others
+ * are counted once. */
+static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass, int ph,
+                        const bool known[RL_NPARTS], struct cost *cost, struct rl_sum *s)
+{
+    unsigned want = phase_of(pl, ph);
+
     memset(s, 0, sizeof *s);
     for (int i = 0; i < pl->nnodes; i++) {
+        const struct rl_bound_node *b = &pl->node[i];
+        struct cost here, *c = cost ? &cost[i] : &here;
         struct own own = {0, 0};
-        if (!(pl->node[i].phase & want) || pl->node[i].on_cache)
+        if (!(b->phase & want) || b->on_cache)
             continue;
-        add(pl, &pl->node[i], pass, ph, 1, s, &own);
+        if (!cost || (!known[b->part] && b->twin < 0))
+            cost_of(pl, b, pass, ph, c);
+        else if (!known[b->part])
+            *c = cost[b->twin];
+        add_cost(pl, b, c, b->node->count, s, &own);
         close_node(&own, s);
     }
 }
 
-static void add_fixed(const struct rl_plan *pl, const struct rl_pass *pass, unsigned want,
-                      int ph, double weight, struct rl_sum *s)
+/* fixed_nodes() by way of the memo, which the caller has taken. */
+static const struct rl_sum *recall(const struct rl_plan *pl, const struct rl_pass *pass,
+                                   int ph, int slot)
+{
+    struct rl_memo *m = pl->memo;
+    bool known[RL_NPARTS], all = true;
+
+    for (int i = 0; i < RL_NPARTS; i++) {
+        known[i] = m->at[slot].filled && same_pass(&m->at[slot].pass, pass, pl->looks[i]);
+        all = all && known[i];
+    }
+    if (!all) {
+        m->at[slot].filled = true;
+        m->at[slot].pass = *pass;
+        fixed_nodes(pl, pass, ph, known, &m->cost[slot * pl->nnodes], &m->at[slot].sum);
+    }
+    return &m->at[slot].sum;
+}
+
+static void add_fixed(const struct rl_plan *pl, const struct rl_pass *pass, int ph,
+                      int slot, double weight, struct rl_sum *s)
 {
     struct rl_memo *m = pl->memo;
     struct rl_sum one;
-    int i = 0;
 
-    if (!m || atomic_flag_test_and_set_explicit(&m->busy, memory_order_acquire)) {
-        fixed_nodes(pl, pass, want, ph, &one);
-        add_sum(s, &one, weight);
-        return;
+    if (m && !atomic_flag_test_and_set_explicit(&m->busy, memory_order_acquire)) {
+        add_sum(s, recall(pl, pass, ph, slot), weight, pl->ngroups);
+        atomic_flag_clear_explicit(&m->busy, memory_order_release);
+    } else {
+        fixed_nodes(pl, pass, ph, NULL, NULL, &one);
+        add_sum(s, &one, weight, pl->ngroups);
     }
-    while (i < m->n && !(m->at[i].ph == ph && same_pass(&m->at[i].pass, pass)))
-        i++;
-    if (i == m->n) {
-        i = m->next;
-        m->next = (m->next + 1) % MEMOS;
-        m->n = m->n < MEMOS ? m->n + 1 : MEMOS;
-        m->at[i].pass = *pass;
-        m->at[i].ph = ph;
-        fixed_nodes(pl, pass, want, ph, &m->at[i].sum);
-    }
-    add_sum(s, &m->at[i].sum, weight);
-    atomic_flag_clear_explicit(&m->busy, memory_order_release);
 }
 
 /* Layers dealt out to several devices, one stage each (llama.cpp's split).  A
@@ -269,7 +327,7 @@ static void slow_down(const struct rl_plan *pl, struct rl_sum *s)
         s->by_class[i] *= factor;
     for (int i = 0; i < RL_NBOUNDS; i++)
         s->by_bound[i] *= factor;
-    for (int i = 0; i < RL_MAXGROUPS; i++) {
+    for (int i = 0; i < pl->ngroups; i++) {
         s->lo[i] *= factor;
         s->hi[i] *= factor;
     }
@@ -314,6 +372,7 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, int p
 struct cut {
     double batch, tokens, passes; /* passes along one sequence */
     double groups;                /* how many such runs, one after another */
+    int slot;                     /* of the memo */
 };
 
 static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct cut c,
@@ -326,7 +385,7 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
     pass.enc = q->ctx;
     double first = depth + c.tokens, last = depth + n * c.tokens;
     double half = n > 1 ? 0.5 * c.tokens : 0;
-    add_fixed(pl, &pass, RL_PREFILL, 0, n * c.groups, s);
+    add_fixed(pl, &pass, 0, c.slot, n * c.groups, s);
     for (int i = 0; i < pl->nnodes; i++)
         if ((pl->node[i].phase & RL_PREFILL) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups,
@@ -348,17 +407,19 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
 
     memset(s, 0, sizeof *s);
     if (chunk <= 0 || len * batch <= chunk || g->encoder_decoder || g->diffusion) {
-        struct cut c = {batch, len, 1, 1};
+        struct cut c = {batch, len, 1, 1, OTHER_CHUNK};
         run_cut(pl, q, c, q->context_depth, batch * logit_rows(pl, q, len), s);
     } else if (len <= chunk) { /* several whole sequences a pass */
         double per = floor(chunk / len), full = floor(batch / per);
         double rest = batch - full * per;
-        struct cut a = {per, len, 1, full}, z = {rest, len, 1, 1};
+        struct cut a = {per, len, 1, full, FULL_CHUNK},
+                   z = {rest, len, 1, 1, OTHER_CHUNK};
         run_cut(pl, q, a, q->context_depth, per * logit_rows(pl, q, len), s);
         run_cut(pl, q, z, q->context_depth, rest * logit_rows(pl, q, len), s);
     } else { /* one sequence in several passes */
         double full = floor(len / chunk), rest = len - full * chunk;
-        struct cut a = {1, chunk, full, batch}, z = {1, rest, 1, batch};
+        struct cut a = {1, chunk, full, batch, FULL_CHUNK},
+                   z = {1, rest, 1, batch, OTHER_CHUNK};
         run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
         run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
     }
@@ -387,7 +448,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
 {
     double first;
     struct rl_pass pass = decode_pass(pl, q, n, &first);
-    unsigned want = pl->model->graph.diffusion ? RL_PREFILL : RL_DECODE;
+    unsigned want = phase_of(pl, 1);
 
     memset(s, 0, sizeof *s);
     double from = first - 0.5, to = first + n - 0.5;
@@ -395,7 +456,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
         from = to = pass.tokens;
     else if (n <= 1)
         from = to = first;
-    add_fixed(pl, &pass, want, 1, 1, s);
+    add_fixed(pl, &pass, 1, STEP, 1, s);
     for (int i = 0; i < pl->nnodes; i++)
         if ((pl->node[i].phase & want) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);
@@ -412,7 +473,7 @@ void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,
     double host_lo = s->host_weight * pl->host_log_lo;
     double host_hi = s->host_weight * pl->host_log_hi;
 
-    for (int g = 0; g < RL_MAXGROUPS; g++) {
+    for (int g = 0; g < pl->ngroups; g++) {
         lo2 += s->lo[g] * s->lo[g];
         hi2 += s->hi[g] * s->hi[g];
     }

@@ -154,14 +154,12 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
     return rl_work_seconds(&w, m, part);
 }
 
-double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
-                            const struct rl_machine *m, double part[RL_NBOUNDS])
+double rl_work_speed_of_light(const struct rl_work *w, const struct rl_machine *m,
+                              double part[RL_NBOUNDS])
 {
-    struct rl_work w = {0};
-    op->work(p, &w);
-    double compute = fmax(w.flop / m->peak[w.unit], w.vector_flop / m->peak[RL_FP32]);
-    double link = w.link_bytes / m->link;
-    double memory = rl_work_bytes(&w) / m->dram_peak;
+    double compute = fmax(w->flop / m->peak[w->unit], w->vector_flop / m->peak[RL_FP32]);
+    double link = w->link_bytes / m->link;
+    double memory = rl_work_bytes(w) / m->dram_peak;
     if (part) {
         part[RL_B_COMPUTE] = compute;
         part[RL_B_MEMORY] = memory;

@@ -71,7 +71,7 @@ enum rl_bound rl_part_bound(const double part[RL_NBOUNDS]);
 double rl_work_seconds(const struct rl_work *w, const struct rl_machine *m,
                        double part[RL_NBOUNDS]);
 /* The same at the sheet's peaks: max(flop / peak, bytes / DRAM peak). */
-double rl_op_speed_of_light(const struct rl_op_type *op, const double *p,
-                            const struct rl_machine *m, double part[RL_NBOUNDS]);
+double rl_work_speed_of_light(const struct rl_work *w, const struct rl_machine *m,
+                              double part[RL_NBOUNDS]);
 
 #endif

@@ -82,11 +82,13 @@ void rl_op_setup(struct rl_op_setup *s, const struct rl_kernel_db *db,
 void rl_op_ask(struct rl_op_setup *s, const double *p, struct rl_op_answer *a)
 {
     double part[RL_NBOUNDS];
+    struct rl_work w = {0};
 
     if (s->op->cls == RL_CLS_COMM)
         s->machine.gpus = p[RL_COMM_GPUS];
     double seconds = rl_op_seconds(s->op, p, &s->machine, &s->choice, part);
-    a->sol_us = 1e6 * rl_op_speed_of_light(s->op, p, &s->machine, NULL);
+    s->op->work(p, &w);
+    a->sol_us = 1e6 * rl_work_speed_of_light(&w, &s->machine, NULL);
     a->bound = rl_part_bound(part);
     a->us = 1e6 * seconds;
     a->lo_us = a->us * exp(s->choice.log_lo);

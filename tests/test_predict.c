@@ -240,3 +240,43 @@ Test(predict, bad_queries_are_refused)
     }
     close_subject(&s);
 }
+
+/* What a plan keeps from query to query, and calls it counts once, change nothing:
+ * the same as a plan bound anew, and as one that keeps nothing, to the last bit. */
+Test(predict, earlier_queries_leave_no_trace)
+{
+    static const char *const runtimes[] = {NULL, "ideal", "hf-eager", "llamacpp-cuda"};
+    static const char *const more[] = {"llada-8b", "t5-large", "gemma-3-4b",
+                                       "zamba2-1.2b", "llama-3.1-8b"};
+    struct rl_error err = {0};
+    struct rl_kernel_db *db = rl_kernel_db_load(source_dir(), &err);
+    unsigned seed = 1;
+
+    cr_assert_not_null(db, "%s", err.text);
+    for (int i = 0; i < 20; i++) {
+        struct subject s = open_subject("h100", more[i % 5], runtimes[i % 4], 1);
+        for (int n = 0; n < 60; n++) {
+            double v[4];
+            for (int k = 0; k < 4; k++) {
+                seed = seed * 1664525u + 1013904223u;
+                v[k] = seed >> 16 & 7; /* sizes come again, in any order */
+            }
+            struct rl_query q = {v[0] < 5 ? 100 + 37 * v[0] : 5000 * v[0], 1 + v[1],
+                                 1 + 9 * v[2], v[3] < 6 ? 0 : 1000,
+                                 v[3] < 4 ? RL_LOGITS_LAST : RL_LOGITS_ALL};
+            struct rl_prediction kept, fresh, none;
+            struct rl_plan *anew = rl_plan_bind(db, s.d, s.m, s.r, NULL, &err);
+            cr_assert_not_null(anew, "%s", err.text);
+            struct rl_plan bare = *anew;
+            bare.memo = NULL;
+            cr_expect_eq(rl_predict(s.p, &q, &kept, &err), 0);
+            cr_expect_eq(rl_predict(&bare, &q, &none, &err), 0);
+            cr_expect_eq(rl_predict(anew, &q, &fresh, &err), 0);
+            cr_expect_arr_eq(&kept, &fresh, sizeof kept, "%s, query %d", s.m->id, n);
+            cr_expect_arr_eq(&none, &fresh, sizeof kept, "%s, query %d", s.m->id, n);
+            rl_plan_free(anew);
+        }
+        close_subject(&s);
+    }
+    rl_kernel_db_free(db);
+}
