@@ -461,3 +461,21 @@ int rl_b_close(struct rl_build *b)
         b->rc = rl_fail(b->err, RL_EVALUE, b->c->source, 0, "the model has no layers");
     return b->rc;
 }
+
+double rl_b_start(struct rl_build *b, const struct rl_cfg *c, struct rl_graph *g,
+                  struct rl_error *err)
+{
+    rl_b_open(b, c, g, err);
+    double hidden = rl_b_num(b, "hidden_size"), vocab = rl_b_num(b, "vocab_size");
+    double layers = rl_b_num(b, "num_hidden_layers");
+    rl_b_embed(b, vocab, hidden);
+    return layers;
+}
+
+void rl_b_finish(struct rl_build *b, const char *norm, bool tied)
+{
+    rl_b_layers(b, 1);
+    rl_b_norm(b, norm, b->hidden, RL_RMS);
+    rl_b_head(b, b->hidden, b->g->vocab, rl_b_bool_or(b, "tie_word_embeddings", tied),
+              false);
+}

@@ -49,6 +49,12 @@ void rl_b_open(struct rl_build *b, const struct rl_cfg *c, struct rl_graph *g,
                struct rl_error *err);
 void rl_b_shape(struct rl_build *b, double hidden, double layers, double positions);
 int rl_b_close(struct rl_build *b); /* checks every argument is bound */
+/* The usual ends of a decoder.  start: opens, reads hidden_size and vocab_size and
+ * embeds; returns num_hidden_layers.  finish: the last norm and the output matrix,
+ * which is the table where tie_word_embeddings says so (`tied` when absent). */
+double rl_b_start(struct rl_build *b, const struct rl_cfg *c, struct rl_graph *g,
+                  struct rl_error *err);
+void rl_b_finish(struct rl_build *b, const char *norm, bool tied);
 
 double rl_b_num(struct rl_build *b, const char *key);
 double rl_b_num_or(struct rl_build *b, const char *key, double fallback);

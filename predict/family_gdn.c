@@ -103,16 +103,11 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     bool moe = next || strstr(c->model_type, "moe") != NULL;
     struct rl_build b;
 
-    rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
+    double layers = rl_b_start(&b, c, g, err);
     if (strcmp(rl_b_str_or(&b, "mamba_ssm_dtype", ""), "float32") == 0)
         g->state_dtype = RL_DT_FP32;
-    rl_b_embed(&b, vocab, hidden);
     layers_of(&b, layers, attention_layers(&b, layers), moe);
-    rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", false), false);
+    rl_b_finish(&b, "final_norm", false);
     next_token(&b, moe, rl_b_num_or(&b, "mtp_num_hidden_layers", next ? 1 : 0));
     rl_b_vision_qwen3(&b, false);
     return rl_b_close(&b);

@@ -52,15 +52,13 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 
     g->logit_copies = 3; /* of the soft cap: logits, logits / cap, tanh */
     g->state_dtype = RL_DT_FP32;
-    rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
+    double layers = rl_b_start(&b, c, g, err);
+    double hidden = b.hidden;
     double recurrent = layers_of(&b, "recurrent", layers);
     double attn = layers_of(&b, "attention", layers);
 
     if (b.rc == 0 && recurrent + attn != layers)
         rl_b_bad(&b, "block_types", "a list of recurrent and attention");
-    rl_b_embed(&b, vocab, hidden);
     rl_b_layers(&b, layers);
     rl_b_norm(&b, "temporal_norm", hidden, RL_RMS);
     rl_b_layers(&b, recurrent);
@@ -73,9 +71,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     rl_b_norm(&b, "channel_norm", hidden, RL_RMS);
     rl_b_mlp(&b, rl_b_num(&b, "intermediate_size") / 2, RL_MLP_GATED | RL_MLP_BIAS);
     rl_b_residual(&b);
-    rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", true), false);
+    rl_b_finish(&b, "final_norm", true);
     return rl_b_close(&b);
 }
 

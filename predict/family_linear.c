@@ -112,10 +112,8 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     struct rl_build b;
 
     g->state_dtype = RL_DT_FP32;
-    rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
-    rl_b_embed(&b, vocab, hidden);
+    double layers = rl_b_start(&b, c, g, err);
+    double hidden = b.hidden;
     rl_b_layers(&b, layers);
     rl_b_norm(&b, "input_norm", hidden, RL_RMS);
     (kimi ? kimi_mixers : minimax_mixers)(&b, layers);
@@ -125,9 +123,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     (kimi ? kimi_ff : minimax_ff)(&b, layers);
     rl_b_layers(&b, layers);
     rl_b_residual(&b);
-    rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", false), false);
+    rl_b_finish(&b, "final_norm", false);
     return rl_b_close(&b);
 }
 

@@ -53,12 +53,10 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     bool two = strcmp(c->model_type, "mamba2") == 0;
     struct rl_build b;
 
-    rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
+    double layers = rl_b_start(&b, c, g, err);
+    double hidden = b.hidden;
     g->residual_fp32 = rl_b_bool_or(&b, "residual_in_fp32", true);
     g->logits_upcast = true;
-    rl_b_embed(&b, vocab, hidden);
     rl_b_layers(&b, layers);
     rl_b_norm(&b, "norm", hidden, RL_RMS);
     if (two)
@@ -66,9 +64,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     else
         mixer1(&b, strcmp(c->model_type, "falcon_mamba") == 0);
     rl_b_residual(&b);
-    rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", true), false);
+    rl_b_finish(&b, "final_norm", true);
     return rl_b_close(&b);
 }
 

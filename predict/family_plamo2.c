@@ -115,14 +115,9 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
 {
     struct rl_build b;
 
-    rl_b_open(&b, c, g, err);
-    double hidden = rl_b_num(&b, "hidden_size"), vocab = rl_b_num(&b, "vocab_size");
-    double layers = rl_b_num(&b, "num_hidden_layers");
-    rl_b_embed(&b, vocab, hidden);
+    double layers = rl_b_start(&b, c, g, err);
     layers_of(&b, layers);
-    rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, "tie_word_embeddings", true), false);
+    rl_b_finish(&b, "final_norm", true);
     return rl_b_close(&b);
 }
 

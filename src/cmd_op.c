@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "err.h"
+#include "kern_impl.h"
 #include "ops.h"
 #include "path.h"
 #include "show.h"
@@ -62,20 +63,34 @@ static const char *usual_impl(const struct rl_runtime *r, const struct rl_op_typ
     return r ? rl_runtime_str(r, key, NULL) : NULL;
 }
 
+/* The stack's own kernels (ggml), where it brings some. */
+static const char *own_impl(const struct rl_runtime *r)
+{
+    return r ? rl_runtime_str(r, "impl.all", NULL) : NULL;
+}
+
 void rl_op_setup(struct rl_op_setup *s, const struct rl_kernel_db *db,
                  const struct rl_op_type *op, const struct rl_device *device,
                  const struct rl_runtime *runtime, const char *runtime_name,
                  const char *impl, const double *p)
 {
     struct rl_ask ask = {.db = db, .d = device, .runtime = runtime_name, .op = op};
+    const struct rl_impl *own;
 
     s->op = op;
     s->device = device;
     s->runtime = runtime;
-    s->impl_known = !impl || !*impl || impl_has_entry(db, op, impl);
-    ask.impl = impl && *impl && s->impl_known ? impl : usual_impl(runtime, op);
+    if (impl && !*impl)
+        impl = NULL;
+    own = rl_impl_find(own_impl(runtime), op, device->is_cpu);
+    s->impl_known =
+        !impl || (own && !strcmp(impl, own->name)) || impl_has_entry(db, op, impl);
+    ask.impl = impl && s->impl_known ? impl : usual_impl(runtime, op);
     rl_op_dtypes(op, p, &ask.dtype, &ask.kv_dtype);
-    rl_choose_by(&ask, &s->choice);
+    if (own && (!impl || !s->impl_known || !strcmp(impl, own->name)))
+        rl_choose_impl(own, runtime, NULL, ask.dtype, &s->choice);
+    else
+        rl_choose_by(&ask, &s->choice);
     rl_machine_init(&s->machine, device, 1);
 }
 
@@ -103,7 +118,9 @@ static const char *source_text(const struct rl_choice *c, char *buf, size_t size
         "", "nearest entry of this device: ", "nearest device: "};
     const struct rl_kernel *k = c->kernel;
 
-    if (!k)
+    if (c->impl)
+        snprintf(buf, size, "%s's own kernels, pooled over devices", c->impl->name);
+    else if (!k)
         snprintf(buf, size, "no measured entry: the operator's prior");
     else
         snprintf(buf, size, "%s%s %s on %s, %s, n=%.0f", how[c->trust], k->runtime,
@@ -233,7 +250,9 @@ static void note_impl(const struct rl_op_setup *s, const char *impl)
         fprintf(stderr,
                 "rooflint: note: no entry of implementation '%s' for %s; using %s\n",
                 impl, s->op->name,
-                s->choice.kernel ? s->choice.kernel->impl : "the operator's prior");
+                s->choice.impl     ? s->choice.impl->name
+                : s->choice.kernel ? s->choice.kernel->impl
+                                   : "the operator's prior");
 }
 
 static int one_call(const struct rl_args *a, struct call *c, struct rl_error *err)

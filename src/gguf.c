@@ -357,17 +357,18 @@ static int read_start(struct reader *r, struct rl_gguf *g, uint64_t *tensors,
     return 0;
 }
 
-static int alignment(struct reader *r, const struct rl_gguf *g, unsigned *out)
+/* 0: not one */
+static unsigned alignment(struct reader *r, const struct rl_gguf *g)
 {
     json_t *v = json_object_get(g->keys, "general.alignment");
     json_int_t a = v ? json_integer_value(v) : 32;
 
     if (a < 1 || a > 1 << 20 || (a & (a - 1)) != 0) {
         snprintf(r->where, sizeof r->where, "key 'general.alignment'");
-        return fail(r, "expected a power of two");
+        fail(r, "expected a power of two");
+        return 0;
     }
-    *out = (unsigned)a;
-    return 0;
+    return (unsigned)a;
 }
 
 static int read_all(struct reader *r, struct rl_gguf *g)
@@ -382,7 +383,7 @@ static int read_all(struct reader *r, struct rl_gguf *g)
     for (uint64_t i = 0; i < keys; i++)
         if (read_key(r, g) < 0)
             return -1;
-    if (alignment(r, g, &align) < 0)
+    if ((align = alignment(r, g)) == 0)
         return -1;
     r->what = "the list of tensors";
     *r->where = '\0';
