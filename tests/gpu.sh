@@ -60,7 +60,7 @@ situation "a device as it should be" fine 0 '^entry .*gpu-fine.csv'
 situation "no GPU" nodevice 1 'no CUDA device'
 situation "a driver too old" olddriver 1 'no NVIDIA driver, or one older than'
 situation "no memory at all" nomem 1 'GiB are free, at least .* another process'
-situation "the memory is another's" full 1 '0.0 of 0.2 GiB are free'
+situation "the memory is another's" full 1 '0.0 of 0.3 GiB are free'
 situation "less memory than hoped for is used" lessmem 0 '^entry '
 situation "held exclusively" exclusive 1 'another process holds it exclusively'
 situation "compute mode prohibited" prohibited 1 "compute mode is 'prohibited'"
@@ -70,7 +70,7 @@ situation "power without permission" nopower 0 'power is not readable'
 situation "throttled clocks are told" throttled 0 'held down \(sw_power_cap\+hw_thermal\)'
 situation "no NVML" nonvml 0 'no NVML'
 situation "without cuBLASLt the rest is measured" nolibs 0 'GEMM is left out' 'gemm,launch_sync'
-situation "a device that fails is given up" broken 1 'in a row failed: giving up' 'read,write,copy'
+situation "a device that fails is given up" broken 1 'in a row failed: giving up' 'read,fma'
 
 # What was measured before the end is kept.
 EMU=fine "$program" --item 'launch*' --item read --out "$tmp/stopped.csv" \
