@@ -34,6 +34,7 @@ rooflint_bench_host_SOURCES = \
 	microbench/host/team.c
 
 EXTRA_DIST += \
+	microbench/realrun/circle.sh \
 	microbench/realrun/common.py \
 	microbench/realrun/gguf_random.py \
 	microbench/realrun/h200.sh \

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_GLOBS = 16 };
+enum { MAX_GLOBS = 16, MAX_IN_A_ROW = 8 };
 
 enum depth { DEPTH_QUICK, DEPTH_NORMAL, DEPTH_FULL };
 
@@ -45,7 +45,7 @@ struct run {
     struct mb_rows rows;
     const char *out;
     double start;
-    int failed, left_out;
+    int failed, left_out, failed_in_a_row;
     size_t steps_done, steps, written;
 };
 
@@ -233,8 +233,10 @@ static void measure(struct run *r, struct job *j)
     struct rl_error err = {0}, told = {0};
     progress(r, &j->c);
     r->steps_done++;
-    if (!mb_sample_pass(r->be, r->env, j->item, &j->c, &r->budget, &j->s, &err))
+    if (!mb_sample_pass(r->be, r->env, j->item, &j->c, &r->budget, &j->s, &err)) {
+        r->failed_in_a_row = 0;
         return;
+    }
     j->bad = true;
     if (err.code == RL_ECONFLICT) { /* not on this device or library version */
         r->left_out++;
@@ -243,6 +245,13 @@ static void measure(struct run *r, struct job *j)
     r->failed++;
     rl_fail(&told, err.code, j->c.item, 0, "%s %s: %s", j->c.dtype, j->c.size, err.text);
     complain(r, &told);
+    r->failed_in_a_row++;
+}
+
+/* A device that broke (an illegal access, a lost link) fails every further case. */
+static bool hopeless(const struct run *r)
+{
+    return r->failed_in_a_row >= MAX_IN_A_ROW;
 }
 
 /* A row above its physical limit is a mistake of the measurement: it is said
@@ -290,7 +299,7 @@ static int passes(struct run *r, struct rl_error *err)
     double saved = mb_now();
     bool file = strcmp(r->out, "-") != 0;
     for (int pass = 0; pass < r->budget.passes; pass++)
-        for (size_t i = 0; i < r->njobs && !mb_stopped(); i++) {
+        for (size_t i = 0; i < r->njobs && !mb_stopped() && !hopeless(r); i++) {
             /* every case has one pass; the others end with the time */
             bool late = pass > 0 && mb_now() - r->start > r->budget.total_s;
             if (r->job[i].have || r->job[i].bad || late)
@@ -330,6 +339,9 @@ static void report(const struct run *r)
         fprintf(stderr, "\r\033[K");
     fprintf(stderr, "%s: %zu rows in %.0f s%s\n", r->be->program, r->written,
             mb_now() - r->start, mb_stopped() ? ", stopped: --resume goes on" : "");
+    if (hopeless(r))
+        fprintf(stderr, "%s: %d cases in a row failed: giving up; --resume goes on\n",
+                r->be->program, r->failed_in_a_row);
     if (r->left_out)
         fprintf(stderr, "%s: %d cases do not run on this device or library\n",
                 r->be->program, r->left_out);

@@ -56,6 +56,7 @@ dist_check_SCRIPTS += \
 	tests/exports.sh \
 	tests/fuzz.sh \
 	tests/gallery.sh \
+	tests/gpu.sh \
 	tests/harness.sh \
 	tests/help.sh \
 	tests/layers.sh \
@@ -73,6 +74,51 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 TESTS += $(dist_check_SCRIPTS)
+
+# The GPU program on an emulated device: its sources as C++, <<<…>>> rewritten.
+# Not under sanitizers, which do not follow the jumps between stacks.
+emu_sources = \
+	tests/cuda/check.cc \
+	tests/cuda/emu.cc \
+	tests/cuda/emu_libs.cc
+emu_headers = \
+	tests/cuda/cublasLt.h \
+	tests/cuda/cuda_bf16.h \
+	tests/cuda/cuda_fp16.h \
+	tests/cuda/cuda_runtime.h \
+	tests/cuda/dlfcn.h \
+	tests/cuda/emu.h \
+	tests/cuda/mma.h \
+	tests/cuda/ptx.h
+emu_objects = $(cuda_sources:.cu=.emu.o) tests/cuda/emu.emu.o tests/cuda/emu_libs.emu.o
+EMU_CXXFLAGS = -std=c++17 -O2 -fno-strict-aliasing -U_FORTIFY_SOURCE -Wno-unknown-pragmas
+EMU_COMPILE = $(CXX) $(EMU_CXXFLAGS) -D_GNU_SOURCE -I$(srcdir)/tests/cuda \
+	-I$(srcdir)/microbench/cuda -I$(srcdir)/src -c -o $@
+
+EXTRA_DIST += $(emu_sources) $(emu_headers)
+CLEANFILES += $(emu_objects) $(emu_objects:=.cc) tests/cuda/check.emu.o \
+	rooflint-bench-emu tests/cuda/check
+
+SUFFIXES += .emu.o .cc
+.cu.emu.o:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(SED) -e 's/<<</->*emu::cfg(/g; s/>>>/)/g' \
+	    -e 's/extern __shared__ \(__align__([0-9]*) \)\{0,1\}\(.*\) \([a-z]*\)\[\];/\2 *\3 = (\2 *)emu::shared();/' \
+	    $< >$@.cc && $(EMU_COMPILE) $@.cc
+.cc.emu.o:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(EMU_COMPILE) $<
+$(emu_objects) tests/cuda/check.emu.o: $(emu_headers) $(cuda_headers) microbench/harness.h
+
+emu_link = $(CXX) -o $@ $(emu_objects)
+tests/cuda/check: $(emu_objects) tests/cuda/check.emu.o libmb.la
+	$(AM_V_GEN)$(emu_link) tests/cuda/check.emu.o .libs/libmb.a $(CSV_LIBS) -lpthread -lm
+rooflint-bench-emu: $(emu_objects) libmb.la
+	$(AM_V_GEN)$(emu_link) .libs/libmb.a $(CSV_LIBS) -lpthread -lm
+
+if HAVE_CXX
+check_DATA = tests/cuda/check rooflint-bench-emu
+endif
 
 EXTRA_DIST += \
 	tests/README.md \

@@ -317,12 +317,12 @@ static int scan_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
 static int parts_make(struct mb_env *e, int i, struct mb_case *c, bool *quick)
 {
     static const int of[] = {0, 2, 3};
-    int s = i / (NPARTS * 3), t = i / NPARTS % 3, which = i % NPARTS;
+    int s = i / (NPARTS * 4), t = i / NPARTS % 4, which = i % NPARTS;
     if (s >= 3)
         return 0;
-    *quick = s == 1 && t == 1;
+    *quick = s == 1 && t == 2;
     c->impl = part_names[which];
-    return ssd_case(e, c, of[s], 1, lens[t + 1], which);
+    return ssd_case(e, c, of[s], 1, lens[t], which);
 }
 
 static int ssd_setup(struct mb_env *e, struct mb_case *c, struct rl_error *err)

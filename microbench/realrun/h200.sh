@@ -3,7 +3,7 @@
 # measured with, in two calls of at most ten minutes on a bare machine that has
 # CUDA's driver, Python, PyTorch and transformers and reaches no network.
 #
-#   suite   rooflint-bench-cuda, every item; then ops_torch.py --quick
+#   suite   rooflint-bench-cuda, --quick, then every item; then ops_torch.py --quick
 #   runs    run_torch.py over the models, eager and CUDA graphs; the rest of
 #           ops_torch.py with what time is left
 #
@@ -64,9 +64,12 @@ export PYTHONPATH PYTHONUNBUFFERED
 
 if [ "$phase" = suite ]; then
     nvidia-smi >"$out/nvidia-smi.txt" 2>&1
-    # the interrupt ends it cleanly: every case has at least its first pass
-    s=$(left)
-    timeout -s INT $((s * 8 / 10)) "$program" --resume "$out/rows.csv" 2>"$out/suite.log"
+    # what a prediction needs most first, then the rest; an interrupt ends it
+    # cleanly, and a further call goes on with what is missing
+    timeout -s INT $(($(left) / 3)) "$program" --quick --resume "$out/rows.csv" \
+        2>"$out/suite.log"
+    timeout -s INT $(($(left) * 8 / 10)) "$program" --resume "$out/rows.csv" \
+        2>>"$out/suite.log"
     timeout -s INT "$(left)" python3 "$here/ops_torch.py" --quick --device "$device" \
         --out "$out/ops.csv" 2>"$out/ops.log"
     tail -n 3 "$out/suite.log" "$out/ops.log"

@@ -24,6 +24,7 @@ import time
 import common
 import gguf_random
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 FTYPES = {"fp16": 1, "q4_0": 2, "q8_0": 7, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18}
 
 
@@ -53,6 +54,7 @@ class Engine:
 
     def __init__(self, llama, model, job, n_ctx):
         self.llama = llama
+        self.clock = CLOCKS[job["clock"]]
         p = llama.llama_context_default_params()
         p.n_ctx = (n_ctx + 255) // 256 * 256
         p.n_batch = min(2048, p.n_ctx)
@@ -93,20 +95,20 @@ class Engine:
         """Seconds of n new tokens of every sequence, in blocks of n_batch; logits
         of each block's last token, as llama-bench does."""
         cells = [(start + p, s, 0) for s in range(self.sequences) for p in range(n)]
-        begin = time.perf_counter()
+        begin = self.clock()
         for at in range(0, len(cells), self.n_batch):
             block = cells[at : at + self.n_batch]
             block[-1] = (block[-1][0], block[-1][1], 1)
             self._decode(block)
         self.llama.llama_synchronize(self.ctx)
-        return time.perf_counter() - begin
+        return self.clock() - begin
 
     def decode(self, depth, n):
-        begin = time.perf_counter()
+        begin = self.clock()
         for i in range(n):
             self._decode([(depth + i, s, 1) for s in range(self.sequences)])
             self.llama.llama_synchronize(self.ctx)
-        return time.perf_counter() - begin
+        return self.clock() - begin
 
 
 def prefill_rows(llama, model, job, out, have):
@@ -123,7 +125,8 @@ def prefill_rows(llama, model, job, out, have):
         per = n * job["batch"]
         out.row("prefill_tokens_per_s", per / m["median"], batch=job["batch"],
                 prompt_tokens=n, context_depth=0, output_tokens=0,
-                notes=common.notes_of(m, per, threads=job["threads"], ubatch=min(512, n)))
+                notes=common.notes_of(m, per, threads=job["threads"], clock=job["clock"],
+                                      ubatch=min(512, n)))
         e.close()
 
 
@@ -144,7 +147,7 @@ def decode_rows(llama, model, job, out, have):
         per = tokens * job["batch"]
         out.row("decode_tokens_per_s", per / m["median"], batch=job["batch"],
                 prompt_tokens=0, context_depth=depth, output_tokens=tokens,
-                notes=common.notes_of(m, per, threads=job["threads"]))
+                notes=common.notes_of(m, per, threads=job["threads"], clock=job["clock"]))
         e.close()
 
 
@@ -204,6 +207,8 @@ def main():
     p.add_argument("--batch", type=int, default=1)
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--repetitions", type=int, default=5)
+    p.add_argument("--clock", default="wall", choices=sorted(CLOCKS),
+                   help="cpu: CPU time, for one thread on a busy machine")
     p.add_argument("--device", default="host", help="what to write as the device")
     p.add_argument("--cache", default=None, help="keep the GGUF files here")
     p.add_argument("--timeout", type=float, default=3600, help="seconds for one model")
@@ -212,6 +217,8 @@ def main():
     if a.job:
         work(json.loads(a.job))
         return 0
+    if a.clock == "cpu" and a.threads != 1:
+        p.error("--clock cpu needs --threads 1: threads that wait use CPU time as well")
     for d in a.dtypes.split(","):
         if d not in FTYPES:
             p.error(f"--dtypes: expected some of {', '.join(FTYPES)}, got '{d}'")
@@ -226,7 +233,7 @@ def main():
                 job = dict(
                     label=f"{model} {dtype}", model=model, config=config, dtype=dtype,
                     prompts=prompts, depths=depths, tokens=a.tokens, batch=a.batch,
-                    threads=a.threads, repetitions=a.repetitions, device=a.device,
+                    threads=a.threads, repetitions=a.repetitions, device=a.device, clock=a.clock,
                     cache=cache, out=a.out, context=max(prompts + depths) + a.tokens)
                 # the file is made by a process of its own: its memory is not the model's
                 jobs += [dict(job, make=True, label=job["label"] + ": file"), job]
