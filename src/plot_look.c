@@ -101,6 +101,10 @@ static void put_string(FILE *f, const char *s, bool tex)
 {
     putc('"', f);
     for (; *s; s++) {
+        if (*s == '\'') { /* legends stand in single quotes */
+            fputs("’", f);
+            continue;
+        }
         if (tex && strchr("_%&#$", *s))
             fputs("\\\\", f);
         else if (strchr("\"\\`", *s)) {
