@@ -54,6 +54,6 @@ do for [k = 1:NP] {
         DATA using (both && is(p, "op") && strcol("phase") eq "decode" ? column("intensity") : NaN):(column("rate") / T):(size(column("share")) + 0.25) \
             with points pt 6 ps variable lw 0.5 lc rgb MARK notitle, \
         DATA using (is(p, "op") && strlen(strcol("mark")) ? column("intensity") : NaN):(column("rate") / T):(strcol("mark")) \
-            with labels center offset 0,-1.1 font SMALL(6) noenhanced notitle
+            with labels center offset 0,(FORMAT eq "svg" ? -0.7 : -1.1) font SMALL(6) noenhanced notitle
     eval(legend_end)
 }
