@@ -39,7 +39,7 @@ if (bars) {
         c = (k - 1) % COLS + 1
         set lmargin at screen left(c); set rmargin at screen left(c + 1) - GAP_X / WIDTH_CM
         set xrange [0:100]; set xtics 0, 25, 100; set yrange [0.4:NS + 0.6]
-        set xlabel sprintf("share of time (%s)", PCT) offset 0,0.35
+        set xlabel sprintf("share of time (%s)", PCT) offset 0,XLABEL
         set title p . ", " . human(CTX_MIN) . " tokens" noenhanced offset 0,-0.8
         set ytics () nomirror scale 0 noenhanced
         set for [i = 1:NS] ytics add ((c == 1 ? NAMES[i] : "") NS + 1 - i)

@@ -49,7 +49,7 @@ do for [k = 1:NP] {
             stats DATA using (strcol("panel") eq p && strcol("device") eq word(DEVICES, d) ? column("place") : NaN) name "P" nooutput
             if (!exists("P_records") || P_records == 0) { continue }
             if (d > 1) { set arrow d from P_min - 0.5, graph 0 to P_min - 0.5, graph 1 nohead lw 0.5 lc rgb "#909090" }
-            set label d word(DEVICES, d) at (P_min + P_max) / 2.0, graph 0 center offset 0,(crowd ? -3.6 : -2) noenhanced font SMALL(6)
+            set label d tex_name(word(DEVICES, d)) at (P_min + P_max) / 2.0, graph 0 center offset 0,(crowd ? -3.6 : -2) noenhanced font SMALL(6)
         }
     }
     if (curve(p)) {
@@ -58,7 +58,7 @@ do for [k = 1:NP] {
             set logscale x 2; set xrange [S_min / 1.4 : S_max * 1.4]
             set xtics () nomirror; set for [e = 8:44:4] xtics add (size_name(e) 2.0**e)
         } else { eval(log_axis("x", S_min / 1.4, S_max * 1.4)) }
-        set xlabel xunit(p) offset 0,0.35
+        set xlabel xunit(p) offset 0,XLABEL
     } else {
         stats DATA using (strcol("panel") eq p ? column("place") : NaN) name "N" nooutput
         set xrange [0.4:N_max + 0.6]
@@ -71,9 +71,9 @@ do for [k = 1:NP] {
     is(q) = strcol("panel") eq p && strcol("type") eq q
     plot for [j = 1:5] DATA using (is(KIND[j]) ? column("place") + (j == 1 || j == 2 ? -0.12 : 0.12) : NaN):(column("value") / f):(column("lo") / f):(column("hi") / f) \
             with yerrorbars pt KPOINT[j] ps 0.6 lw 1.2 lc rgb kindc(j) notitle, \
-        DATA using (named(p) && crowd ? column("place") : NaN):(low * 1.0001):(strcol("ceiling")) \
+        DATA using (named(p) && crowd ? column("place") : NaN):(low * 1.0001):(tex_name(strcol("ceiling"))) \
             with labels offset 0,-0.4 right rotate by 90 noenhanced font SMALL(6.4) notitle, \
-        DATA using (named(p) && !crowd ? column("place") : NaN):(low * 1.0001):(strcol("ceiling")) \
+        DATA using (named(p) && !crowd ? column("place") : NaN):(low * 1.0001):(tex_name(strcol("ceiling"))) \
             with labels offset 0,-0.9 center noenhanced font SMALL(6.4) notitle, \
         for [i = 1:NS] DATA using (is("curve") && strcol("series") eq SERIES[i] ? column("size") : NaN):(column("value") / f):(column("lo") / f):(column("hi") / f) \
             with yerrorbars pt POINT[i] ps 0.45 lw 0.9 lc rgb COLOR[i] notitle, \

@@ -8,7 +8,6 @@ A = ""; B = ""; METRIC = ""
 set table $NAMES_TABLE
 plot DATA using (A = strcol("a"), B = strcol("b"), METRIC = strcol("metric"), column("ctx")):(0) with table
 unset table
-tex_name(s) = TEX && strstrt(s, "_") ? tex_name(s[1:strstrt(s, "_") - 1] . "-" . s[strstrt(s, "_") + 1:*]) : s
 figure(m) = m eq "ttft" ? "time to first token" : m eq "tpot" ? "time per output token" : m eq "e2e" ? "end-to-end time" : m eq "memory" ? "peak memory" : "energy of the prefill"
 RATIO = sprintf("%s: %s / %s", figure(METRIC), tex_name(A), tex_name(B))
 NOFIT = "does not fit"
@@ -29,7 +28,7 @@ set xrange [0.999 * CTX_MIN:1.001 * CTX_MAX]
 set yrange [0.999 * BATCH_MIN:1.001 * BATCH_MAX]
 eval(sprintf(CTX_TICKS, "xtics"))
 eval(sprintf(BATCH_TICKS, "ytics"))
-set xlabel "context (tokens)" offset 0,(PAGE ? 0.35 : 0.7)
+set xlabel "context (tokens)" offset 0,(PAGE ? XLABEL : XLABEL > 0.5 ? 1.1 : 0.7)
 set ylabel "batch (sequences)" offset (PAGE ? -0.6 : -1.1),0
 set logscale cb 2
 set logscale z 2

@@ -41,7 +41,7 @@ do for [k = 1:NS] {
     shown = K_max
     # beside the stop where there is room, else on the area beyond it
     beyond = stop >= CTX_MIN && stop <= CTX_MAX && log(stop / CTX_MIN) < (COLS > 2 ? 0.8 : 0.62) * log(CTX_MAX / CTX_MIN)
-    TEXT = stop < 0 ? "no limit" : stop < CTX_MIN ? "does not fit" : "full at " . human(stop)
+    TEXT = stop < 0 ? "no limit" : stop < CTX_MIN ? "does not fit" : "stops at " . human(stop)
     AT = stop < CTX_MIN || stop > CTX_MAX ? CTX_MAX : stop
     if (beyond) { set label 3 TEXT at AT, K_max left offset 0.5,0.7 front boxed font SMALL(6) } \
     else { set label 3 TEXT at AT, K_max right offset -0.4,0.55 front font SMALL(6) }

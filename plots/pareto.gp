@@ -9,9 +9,7 @@ name(c) = c eq "tpot_s" ? "time per output token (s)" : c eq "ttft_s" ? "time to
     c eq "e2e_s" ? "end-to-end time (s)" : c eq "price_usd" ? "price (US dollars)" : \
     c eq "tdp_w" ? "power limit (W)" : c eq "memory.total" ? "peak memory (GiB)" : \
     c eq "energy_j.prefill" ? "energy of the prefill (J)" : c eq "energy_j.per_output_token" ? "energy per output token (J)" : \
-    strstrt(c, "_bytes") || strstrt(c, "memory.") ? NAME(c) . " (GiB)" : strstrt(c, "tokens_per_s") ? NAME(c) . " (tokens/s)" : NAME(c)
-NAME(c) = TEX ? plain(c) : c
-plain(c) = strstrt(c, "_") ? plain(c[1:strstrt(c, "_") - 1] . " " . c[strstrt(c, "_") + 1:*]) : c
+    strstrt(c, "_bytes") || strstrt(c, "memory.") ? tex_name(c) . " (GiB)" : strstrt(c, "tokens_per_s") ? tex_name(c) . " (tokens/s)" : tex_name(c)
 KINDS = "transformer ssm hybrid linear encoder"
 kindc(k) = GREY ? "#5C5C5C" : k eq "ssm" ? "#D55E00" : k eq "hybrid" ? "#009E73" : k eq "linear" ? "#CC79A7" : k eq "encoder" ? "#000000" : "#0072B2"
 kindp(k) = k eq "ssm" ? 9 : k eq "hybrid" ? 5 : k eq "linear" ? 13 : k eq "encoder" ? 11 : 7
@@ -36,7 +34,7 @@ x(c) = column(c) / FX
 y(c) = column(c) / FY
 eval(log_axis("x", XL / FX, XH / FX))
 eval(log_axis("y", YL / FY, YH / FY))
-set xlabel name(X) offset 0,0.35
+set xlabel name(X) offset 0,XLABEL
 set ylabel name(Y) offset 0.5,0
 unset key
 unset grid
@@ -49,4 +47,4 @@ plot DATA using (front(x("x"))):(y("y")) with steps lw 1.2 lc rgb FRONT notitle,
         with points pt kindp(k) - 1 ps 0.5 lc rgb kindc(k) notitle, \
     for [k in KINDS] DATA using (of(k, 1) ? x("x") : NaN):(y("y")) \
         with points pt kindp(k) ps 0.65 lc rgb kindc(k) notitle, \
-    DATA using (strlen(strcol("label")) ? x("label_x") : NaN):(y("label_y")):(strcol("label")) with labels left offset 0,0 font SMALL(6) noenhanced notitle
+    DATA using (strlen(strcol("label")) ? x("label_x") : NaN):(y("label_y")):(tex_name(strcol("label"))) with labels left offset 0,0 font SMALL(6) noenhanced notitle

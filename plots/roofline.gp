@@ -13,7 +13,7 @@ stats DATA using (strcol("phase") eq "decode" ? 1 : NaN) name "D" nooutput
 stats DATA using (strcol("phase") eq "prefill" ? 1 : NaN) name "F" nooutput
 both = exists("D_records") && exists("F_records") && D_records > 0 && F_records > 0
 if (both) { dummy = legend_count("ringed: decode") }
-AREA = "area: share of its phase's time"
+AREA = "area: share of time in its phase"
 dummy = legend_count(AREA)
 T = 1e12
 stats DATA using (strcol("type") eq "op" ? column("intensity") : NaN) name "X" nooutput
@@ -37,7 +37,7 @@ do for [k = 1:NP] {
     p = PANELS[k]
     eval(log_axis("x", xlo, xhi))
     eval(log_axis("y", ylo, yhi))
-    set xlabel "intensity (FLOP per byte of DRAM)" offset 0,0.35
+    set xlabel "intensity (FLOP per byte of DRAM)" offset 0,XLABEL
     if (first_column(k)) { set ylabel "rate (TFLOP/s)" offset 0.5,0 } else { unset ylabel }
     set label 1 PANEL_NAMES[k] at graph 0.97, 0.07 right noenhanced front
     line(t, l) = is(p, t) && strcol("label") eq l
@@ -54,6 +54,6 @@ do for [k = 1:NP] {
         DATA using (both && is(p, "op") && strcol("phase") eq "decode" ? column("intensity") : NaN):(column("rate") / T):(size(column("share")) + 0.25) \
             with points pt 6 ps variable lw 0.5 lc rgb MARK notitle, \
         DATA using (is(p, "op") && strlen(strcol("mark")) ? column("intensity") : NaN):(column("rate") / T):(strcol("mark")) \
-            with labels center offset 0,-1.1 font SMALL(6) noenhanced notitle
+            with labels center offset 0,(FORMAT eq "svg" ? -0.7 : -1.1) font SMALL(6) noenhanced notitle
     eval(legend_end)
 }

@@ -24,7 +24,7 @@ eval(legend_line(ALL, MARK, 1))
 unset key
 eval(log_axis("x", lo, hi))
 eval(log_axis("y", lo, hi))
-set xlabel sprintf("measured (%s)", UNIT) offset 0,0.35
+set xlabel sprintf("measured (%s)", UNIT) offset 0,XLABEL
 set ylabel sprintf("predicted (%s)", UNIT) offset 0.5,0
 set label 1 sprintf("bands: ±10 %s, ±25 %s", PCT, PCT) at graph 0.97, 0.06 right font SMALL(6)
 set samples 300 # the first is taken for a header

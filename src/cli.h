@@ -24,6 +24,8 @@ void rl_parsed_free(struct rl_parsed *p);
 
 const struct rl_command *rl_command_find(const char *name); /* NULL: none */
 
+/* What help and man page say of an option, without its default. */
+void rl_option_text(const struct rl_option *o, char *buf, size_t size);
 void rl_help_all(FILE *f);
 void rl_help_command(FILE *f, const struct rl_command *c);
 int rl_print_completion(const char *shell);              /* bash, zsh, fish */

@@ -24,7 +24,8 @@ static const struct rl_option options[] = {
     {"logits", 0, "W", "the runtime's", "logit rows of the prefill", "all|last"},
     {"tp", 0, "N", "1", "tensor-parallel ranks", NULL},
     {"context-depth", 0, "D", "0", "tokens cached before the prompt", NULL},
-    {"measured", 0, "FILE", NULL, "measured runs, drawn as points", "file"},
+    {"measured", 0, "FILE", NULL,
+     "measured runs, drawn as points; ceilings: rows of bench", "file"},
     {"phase", 0, "P", "both", "breakdown, roofline: which phase", "prefill|decode|both"},
     {"metric", 0, "M", "ttft",
      "crossover: of what; latency: a list, one panel each; validation: only this",
@@ -40,7 +41,8 @@ static const struct rl_option options[] = {
     {"data", 0, "FILE.csv", NULL,
      "keep the numbers (a folder: data, as for all commands)", "file"},
     {"from", 0, "FILE.csv", NULL, "draw these numbers (as --data wrote them)", "file"},
-    {"width", 0, "W", "column", "8.5 cm or 17.8 cm", "column|page"},
+    {"width", 0, "W", "column", "a column of 8.5 cm, or a page of 17.8 cm",
+     "column|page"},
     {"title", 0, "TEXT", NULL, "a title; papers put it in the caption", NULL},
     {"grey", 0, NULL, NULL, "no colours: as a grey print shows it", NULL},
     {0},
@@ -53,9 +55,15 @@ const struct rl_command rl_cmd_plot = {
     .summary = "pictures of predictions, for papers",
     .operands = "NAME",
     .details =
-        "Draws plots/NAME.gp with gnuplot, which is looked for at run time; without it "
-        "--data alone still writes the numbers. A .tex file comes with a .pdf of the "
-        "same name, which it includes.",
+        "--list names the plots. Most need --hw and --model, validation --measured, "
+        "ceilings "
+        "--hw or, as --measured, rows that 'rooflint bench --rows FILE' kept. Letters "
+        "are "
+        "7 points at 8.5 cm (a column) or 17.8 cm (a page).\n\n"
+        "gnuplot is looked for at run time; without it --data alone still writes the "
+        "numbers, and --from draws them elsewhere. Without --out the picture goes to a "
+        "window, to the terminal's pixels (sixel), or to letters. A .tex file comes with "
+        "a .pdf of the same name, which it includes; a .tikz needs gnuplot-lua-tikz.sty.",
     .option = options,
     .run = run,
     .values = "plot",

@@ -6,7 +6,6 @@
  */
 #include "cli.h"
 
-
 #include <string.h>
 
 typedef void option_fn(FILE *f, const struct rl_command *c, const struct rl_option *o);
@@ -280,8 +279,9 @@ static void fish_operands(FILE *f, const struct rl_command *c)
     putc('\n', f);
     if (!words || !c->then)
         return;
-    fprintf(f, "complete -c rooflint -n '__fish_seen_subcommand_from %s; and "
-               "__fish_seen_subcommand_from ",
+    fprintf(f,
+            "complete -c rooflint -n '__fish_seen_subcommand_from %s; and "
+            "__fish_seen_subcommand_from ",
             c->name);
     words_of(f, c->values);
     putc('\'', f);
@@ -291,21 +291,23 @@ static void fish_operands(FILE *f, const struct rl_command *c)
 
 static void fish_script(FILE *f)
 {
-    fputs("# fish completion of rooflint\n"
-          "# names of a kind; of a list a,b,c the last is completed\n"
-          "function __rooflint_values\n"
-          "    set -l me (commandline -opc)[1]\n"
-          "    set -l head (string match -r '^(?:--?[a-z-]+=)?(.*,)' -- (commandline -ct))[2]\n"
-          "    for name in ($me --values $argv[1] 2>/dev/null)\n"
-          "        echo \"$head$name\"\n"
-          "    end\n"
-          "end\n"
-          "complete -c rooflint -n __fish_use_subcommand -fa help -d 'help of a command'\n"
-          "complete -c rooflint -n '__fish_seen_subcommand_from help' "
-          "-xa '(__rooflint_values command)'\n"
-          "complete -c rooflint -n __fish_use_subcommand -l completion "
-          "-xa 'bash zsh fish' -d 'print a completion script'\n",
-          f);
+    fputs(
+        "# fish completion of rooflint\n"
+        "# names of a kind; of a list a,b,c the last is completed\n"
+        "function __rooflint_values\n"
+        "    set -l me (commandline -opc)[1]\n"
+        "    set -l head (string match -r '^(?:--?[a-z-]+=)?(.*,)' -- (commandline "
+        "-ct))[2]\n"
+        "    for name in ($me --values $argv[1] 2>/dev/null)\n"
+        "        echo \"$head$name\"\n"
+        "    end\n"
+        "end\n"
+        "complete -c rooflint -n __fish_use_subcommand -fa help -d 'help of a command'\n"
+        "complete -c rooflint -n '__fish_seen_subcommand_from help' "
+        "-xa '(__rooflint_values command)'\n"
+        "complete -c rooflint -n __fish_use_subcommand -l completion "
+        "-xa 'bash zsh fish' -d 'print a completion script'\n",
+        f);
     for (int i = 0; rl_commands[i]; i++) {
         fprintf(f, "complete -c rooflint -n __fish_use_subcommand -fa %s -d '",
                 rl_commands[i]->name);

@@ -63,9 +63,29 @@ static int ambiguous(const char *name, char *const *ids, int n, struct rl_error 
     return rl_fail(err, RL_ENAME, NULL, 0, "device '%s' is ambiguous: %s", name, list);
 }
 
-static char *find_id(char *const *ids, int n, const char *name, struct rl_error *err)
+/* Aliases count as names: who types oirn meant orin. */
+static void unknown(const char *data, const char *name, char *const *ids, int n,
+                    struct rl_error *err)
 {
-    char near[300];
+    struct rl_error ignored = {0};
+    char *path = rl_path_join(data, "hwdb", "aliases.csv", (char *)NULL), near[300];
+    struct rl_table *t = path ? rl_table_read(path, &ignored) : NULL;
+    int aliases = t ? t->nrows : 0;
+    const char **all = rl_alloc((size_t)(n + aliases), sizeof *all, err);
+
+    for (int i = 0; all && i < n + aliases; i++)
+        all[i] = i < n ? ids[i] : rl_table_get(t, i - n, 0);
+    if (all)
+        rl_fail(err, RL_ENAME, NULL, 0, "unknown device '%s': nearest are %s", name,
+                rl_nearest(name, (char *const *)all, n + aliases, 4, near, sizeof near));
+    free(all);
+    rl_table_free(t);
+    free(path);
+}
+
+static char *find_id(const char *data, char *const *ids, int n, const char *name,
+                     struct rl_error *err)
+{
     int hits = 0, hit = 0;
 
     for (int i = 0; i < n; i++) {
@@ -81,8 +101,7 @@ static char *find_id(char *const *ids, int n, const char *name, struct rl_error 
     if (hits > 1)
         ambiguous(name, ids, n, err);
     else
-        rl_fail(err, RL_ENAME, NULL, 0, "unknown device '%s': nearest are %s", name,
-                rl_nearest(name, ids, n, 4, near, sizeof near));
+        unknown(data, name, ids, n, err);
     return NULL;
 }
 
@@ -110,7 +129,7 @@ char *rl_device_resolve(const char *data, const char *name, struct rl_error *err
         return NULL;
     id = alias_of(data, plain, &local);
     if (!id && !rl_device_list(data, &ids, &n, err)) {
-        id = find_id(ids, n, plain, err);
+        id = find_id(data, ids, n, plain, err);
         rl_free_names(ids, n);
     }
     free(plain);

@@ -43,6 +43,26 @@ static void wrapped(FILE *f, const char *s, int indent, int at)
     putc('\n', f);
 }
 
+/* The help of an option, and the words it takes unless the help has them. */
+void rl_option_text(const struct rl_option *o, char *buf, size_t size)
+{
+    const char *v = o->values;
+    size_t first = v ? strcspn(v, "|") : 0;
+    char word[32];
+    int n = snprintf(buf, size, "%s", o->help);
+
+    if (!v || !v[first] || n < 0 || (size_t)n >= size)
+        return;
+    snprintf(word, sizeof word, "%.*s", (int)first, v);
+    if (strstr(o->help, word))
+        return;
+    for (const char *sep = ": "; *v && (size_t)n < size; v += first + (v[first] == '|')) {
+        first = strcspn(v, "|");
+        n += snprintf(buf + n, size - (size_t)n, "%s%.*s", sep, (int)first, v);
+        sep = strchr(v + first + (v[first] == '|'), '|') ? ", " : " or ";
+    }
+}
+
 static void option_line(FILE *f, const struct rl_option *o)
 {
     char left[64], letter[8] = "     ";
@@ -59,14 +79,14 @@ static void option_line(FILE *f, const struct rl_option *o)
         n = 0;
     }
     fprintf(f, "%*s", INDENT - n, "");
-    if (o->fallback) {
-        char text[512];
+    char text[600];
 
-        snprintf(text, sizeof text, "%s [%s]", o->help, o->fallback);
-        wrapped(f, text, INDENT, INDENT);
-    } else {
-        wrapped(f, o->help, INDENT, INDENT);
+    rl_option_text(o, text, sizeof text);
+    if (o->fallback) {
+        size_t len = strlen(text);
+        snprintf(text + len, sizeof text - len, " [%s]", o->fallback);
     }
+    wrapped(f, text, INDENT, INDENT);
 }
 
 void rl_help_command(FILE *f, const struct rl_command *c)

@@ -75,6 +75,8 @@ static void roff_paragraphs(FILE *f, const char *s)
 
 static void man_option(FILE *f, const struct rl_option *o)
 {
+    char text[600];
+
     if (o->letter)
         fprintf(f, ".It Fl %c , Fl Fl ", o->letter);
     else
@@ -86,7 +88,8 @@ static void man_option(FILE *f, const struct rl_option *o)
     } else {
         putc('\n', f);
     }
-    roff(f, o->help);
+    rl_option_text(o, text, sizeof text);
+    roff(f, text);
     if (o->fallback) {
         fputs("(default: ", f);
         for (const char *s = o->fallback; *s; s++)

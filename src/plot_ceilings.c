@@ -100,8 +100,9 @@ static int of_devices(struct rl_plot_job *j, const char *hw, struct rl_error *er
 /* Curves: the rows that `rooflint bench` kept, of the items that ceilings come from;
  * x: bytes of the working set, or FLOP of a run. */
 
-static const char *const curve_items[] = {"read", "write", "copy",      "triad", "l2_read",
-                                          "fma",  "sgemm", "gemm_long", "gemm",  "mma"};
+static const char *const curve_items[] = {"read",    "write", "copy",  "triad",
+                                          "l2_read", "fma",   "sgemm", "gemm_long",
+                                          "gemm",    "mma"};
 
 enum { ITEM, DTYPE, THREADS, UNIT, NTEXT };
 enum { MEDIAN, LO, HI, BYTES, FLOP, RATE, NNUMBERS };

@@ -44,9 +44,10 @@ static const char *format_of(const char *out, struct rl_error *err)
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             if (!strcmp(dot + 1, known[i]))
                 return known[i];
-    rl_fail(err, RL_EVALUE, NULL, 0,
-            "--out: expected a name that ends in .svg, .pdf, .png, .tex or .tikz, got '%s'",
-            out);
+    rl_fail(
+        err, RL_EVALUE, NULL, 0,
+        "--out: expected a name that ends in .svg, .pdf, .png, .tex or .tikz, got '%s'",
+        out);
     return NULL;
 }
 
@@ -275,7 +276,8 @@ int rl_plot_draw(const struct rl_plot_look *look, const char *data, const char *
                  struct rl_error *err)
 {
     struct work w;
-    const char *word = look->out ? format_of(look->out, err) : rl_plot_screen(look->show, err);
+    const char *word =
+        look->out ? format_of(look->out, err) : rl_plot_screen(look->show, err);
     const char *base = look->out, *source = look->from ? look->from : "data.csv";
     struct rl_table *t = word ? rl_table_parse(source, csv, strlen(csv), err) : NULL;
 
@@ -286,12 +288,10 @@ int rl_plot_draw(const struct rl_plot_look *look, const char *data, const char *
     if (base && strrchr(base, '/'))
         base = strrchr(base, '/') + 1;
     base = base ? base : "";
-    int rc = t->nrows
-                 ? 0
-                 : rl_fail(err, RL_EFORMAT, source, 0, "no rows: nothing to draw");
+    int rc =
+        t->nrows ? 0 : rl_fail(err, RL_EFORMAT, source, 0, "no rows: nothing to draw");
     if (!rc)
-        rc = put_data(&w, csv, err) ||
-                     put_script(&w, look, word, t, base, data, err) ||
+        rc = put_data(&w, csv, err) || put_script(&w, look, word, t, base, data, err) ||
                      run_gnuplot(&w, look->name, err)
                  ? -1
                  : 0;

@@ -7,9 +7,9 @@
 
 /* Lengths are cm of the plot's area, from its lower left corner. */
 struct rl_label {
-    double x, y;  /* the point */
-    double width; /* of the name */
-    bool below;   /* its place is rather left and below */
+    double x, y;   /* the point */
+    double width;  /* of the name */
+    bool below;    /* its place is rather left and below */
     double lx, ly; /* found: where the name begins, at half its height */
     double ex, ey; /* where the line from the point meets it */
     bool shown;    /* false: there was no room */

@@ -74,8 +74,7 @@ static int pair_crossings(const struct rl_plot_side *a, const struct rl_plot_sid
         double r0 = log_ratio(a, b, which, ctx[i - 1]);
         double r1 = log_ratio(a, b, which, ctx[i]);
         if (isfinite(r0) && isfinite(r1) && ctx[i - 1] < ctx[i] && (r0 < 0) != (r1 < 0))
-            out[have++] =
-                (struct crossing){a, b, cross(a, b, which, ctx[i - 1], ctx[i])};
+            out[have++] = (struct crossing){a, b, cross(a, b, which, ctx[i - 1], ctx[i])};
     }
     return have;
 }

@@ -101,6 +101,10 @@ static void put_string(FILE *f, const char *s, bool tex)
 {
     putc('"', f);
     for (; *s; s++) {
+        if (*s == '\'') { /* legends stand in single quotes */
+            fputs("’", f);
+            continue;
+        }
         if (tex && strchr("_%&#$", *s))
             fputs("\\\\", f);
         else if (strchr("\"\\`", *s)) {
@@ -216,7 +220,7 @@ static int has_type(const struct rl_table *t, const char *type)
 }
 
 int rl_plot_put_look(FILE *f, const struct rl_plot_look *look, const char *word,
-                         const struct rl_table *t, const char *base, struct rl_error *err)
+                     const struct rl_table *t, const char *base, struct rl_error *err)
 {
     bool tex = !strcmp(word, "tex") || !strcmp(word, "tikz");
     struct list series, panels;
@@ -226,8 +230,8 @@ int rl_plot_put_look(FILE *f, const struct rl_plot_look *look, const char *word,
     if (distinct(t, "series", MAXSERIES, &series, err) ||
         distinct(t, "panel", MAXPANELS, &panels, err))
         return -1;
-    fprintf(f, "FORMAT = \"%s\"\nPAGE = %d\nTEX = %d\nGREY = %d\nROWS = %d\n",
-            word, look->page, tex, look->grey, t->nrows);
+    fprintf(f, "FORMAT = \"%s\"\nPAGE = %d\nTEX = %d\nGREY = %d\nROWS = %d\n", word,
+            look->page, tex, look->grey, t->nrows);
     fprintf(f, "TERM_W = %d\nTERM_H = %d\n", w >= 40 && w <= 1000 ? w : 79,
             h >= 20 && h <= 1000 ? h - 1 : 24);
     fputs("OUT = ", f);
@@ -245,4 +249,3 @@ int rl_plot_put_look(FILE *f, const struct rl_plot_look *look, const char *word,
     put_range(f, t, "batch", "BATCH");
     return 0;
 }
-

@@ -2,6 +2,7 @@
  * the frontier holds what nobody beats in both. */
 #include "columns.h"
 #include "err.h"
+#include "path.h"
 #include "plot.h"
 #include "plot_labels.h"
 
@@ -99,11 +100,10 @@ static int lay_out(struct spot *s, int n, struct area *a, struct rl_error *err)
         mark_frontier(s, n);
         qsort(s, (size_t)n, sizeof *s, by_x);
         for (int i = 0; i < n; i++)
-            name[i] = s[i].name =
-                (struct rl_label){.x = along(s[i].x, &a->x, a->width),
-                                  .y = along(s[i].y, &a->y, a->height),
-                                  .width = name_width(s[i].s->label),
-                                  .below = s[i].frontier};
+            name[i] = s[i].name = (struct rl_label){.x = along(s[i].x, &a->x, a->width),
+                                                    .y = along(s[i].y, &a->y, a->height),
+                                                    .width = name_width(s[i].s->label),
+                                                    .below = s[i].frontier};
         rl_labels_place(name, n, line, steps(s, n, line), a->width, a->height);
         for (int i = 0; i < n; i++)
             s[i].name = name[i];
@@ -119,8 +119,16 @@ static int axis(struct rl_plot_job *j, const char *option, const char *fallback,
 {
     const char *name = rl_plot_arg(j, option);
     *out = rl_column_find(name ? name : fallback);
-    if (*out < 0)
-        return rl_fail(err, RL_ENAME, NULL, 0, "--%s: no column '%s'", option, name);
+    if (*out < 0) {
+        const char *known[RL_NCOLUMNS];
+        char near[200];
+        for (int i = 0; i < RL_NCOLUMNS; i++)
+            known[i] = rl_column_name(i);
+        return rl_fail(
+            err, RL_ENAME, NULL, 0, "--%s: no column '%s': did you mean %s?", option,
+            name,
+            rl_nearest(name, (char *const *)known, RL_NCOLUMNS, 3, near, sizeof near));
+    }
     return 0;
 }
 

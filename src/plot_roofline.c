@@ -118,23 +118,52 @@ static double trail(const struct spots *l, size_t i)
     return way;
 }
 
-/* The longest trail's points say their context. */
-static void put_spots(struct rl_plot_job *j, const char *panel, const struct spots *l)
+/* Would labels at both points stand on each other?  In e-folds of the axes of a
+ * picture of a column's width. */
+static bool close_by(const struct spot *a, const struct spot *b)
 {
-    const struct spot *marked = NULL;
-    double longest = 0.05;
-    char text[32];
+    return fabs(log(a->intensity / b->intensity)) < 0.75 &&
+           fabs(log(a->rate / b->rate)) < 0.75;
+}
+
+static const struct spot *end_of(const struct spots *l, const struct spot *p)
+{
+    for (const struct spot *q; p && (q = next_of(l, (size_t)(p - l->at)));)
+        p = q;
+    return p;
+}
+
+/* The point whose trail is the longest, NULL where nothing moves. */
+static const struct spot *longest(const struct spots *l)
+{
+    const struct spot *found = NULL;
+    double most = 0.05;
 
     for (size_t i = 0; i < l->n && l->at[i].ctx == l->at[0].ctx; i++)
-        if (trail(l, i) > longest) {
-            longest = trail(l, i);
-            marked = &l->at[i];
+        if (trail(l, i) > most) {
+            most = trail(l, i);
+            found = &l->at[i];
         }
+    return found;
+}
+
+/* The longest trail's points say their context, its ends before what lies between. */
+static void put_spots(struct rl_plot_job *j, const char *panel, const struct spots *l)
+{
+    const struct spot *walk = longest(l), *last = end_of(l, walk), *said = NULL;
+    char text[32];
+
     for (size_t i = 0; i < l->n; i++) {
         const struct spot *p = &l->at[i], *next = next_of(l, i);
-        put(j, panel, "op", p, next, p == marked ? rl_human_tokens(p->ctx, text) : "");
-        if (p == marked)
-            marked = next;
+        const char *mark = "";
+        if (p == walk && (!said || !close_by(p, said)) &&
+            (p == last || !said || !close_by(p, last))) {
+            mark = rl_human_tokens(p->ctx, text);
+            said = p;
+        }
+        put(j, panel, "op", p, next, mark);
+        if (p == walk)
+            walk = next;
     }
 }
 

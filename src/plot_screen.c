@@ -60,8 +60,8 @@ const char *rl_plot_screen(const char *show, struct rl_error *err)
     if (show) {
         if (!strcmp(show, "window") || !strcmp(show, "sixel") || !strcmp(show, "dumb"))
             return show;
-        rl_fail(err, RL_EVALUE, NULL, 0, "--show: expected window, sixel or dumb, got '%s'",
-                show);
+        rl_fail(err, RL_EVALUE, NULL, 0,
+                "--show: expected window, sixel or dumb, got '%s'", show);
         return NULL;
     }
     if (!isatty(STDOUT_FILENO))

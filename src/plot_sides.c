@@ -115,7 +115,9 @@ static int read_lists(struct rl_plot_job *j, struct lists *l, struct rl_error *e
     int n = 0, rc;
 
     if (!hw || !model)
-        return rl_fail(err, RL_EVALUE, NULL, 0, "this plot needs --hw and --model");
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "this plot needs --hw and --model: --%s is missing",
+                       hw ? "model" : "hw");
     if (rl_device_list(j->args->data, &known, &n, err))
         return -1;
     rc = rl_names_parse("hw", hw, known, n, &l->hw, &l->nhw, err);

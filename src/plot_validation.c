@@ -13,7 +13,7 @@ struct judged_row {
     const struct rl_run *run;
     struct rl_interval p;
     const char *group, *kind; /* kind: "" unless the groups are models */
-    double error; /* |predicted / measured - 1| in per cent */
+    double error;             /* |predicted / measured - 1| in per cent */
 };
 
 static bool starts(const char *text, const char *with)
@@ -121,7 +121,8 @@ static void put(struct rl_plot_job *j, const struct judged_row *r, const char *t
 
 static void put_all(struct rl_plot_job *j, struct judged_row *r, size_t n, bool models)
 {
-    fputs("type,series,kind,device,model,runtime,metric,unit,ctx,batch,measured,predicted,lo,"
+    fputs("type,series,kind,device,model,runtime,metric,unit,ctx,batch,measured,"
+          "predicted,lo,"
           "hi,error_percent,share_percent\n",
           j->csv);
     qsort(r, n, sizeof *r, by_group);

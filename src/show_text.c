@@ -203,9 +203,12 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
         fprintf(f, ", decode %.4g tokens/s", p->decode_tokens_per_s);
     fputc('\n', f);
     if (isfinite(p->prefill_j.value)) {
-        fprintf(f, "  %-22s prefill %.3g J", "energy", p->prefill_j.value);
+        char a[32], b[32];
+        fprintf(f, "  %-22s prefill %s", "energy",
+                rl_human_energy(p->prefill_j.value, a));
         if (decode)
-            fprintf(f, ", %.3g J per output token", p->output_token_j.value);
+            fprintf(f, ", %s per output token",
+                    rl_human_energy(p->output_token_j.value, b));
         fputc('\n', f);
     }
     text_phase(f, &(struct phase){"prefill", &p->ttft_s, p->gpu_prefill_s,

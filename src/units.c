@@ -184,6 +184,13 @@ const char *rl_human_time(double seconds, char *buf)
     return scaled(seconds, 1e-9, 1e3, unit, 4, buf);
 }
 
+const char *rl_human_energy(double joules, char *buf)
+{
+    static const char *const unit[] = {"uJ", "mJ", "J", "kJ", "MJ", "GJ"};
+
+    return scaled(joules, 1e-6, 1e3, unit, 6, buf);
+}
+
 const char *rl_human_bytes(double bytes, char *buf)
 {
     static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

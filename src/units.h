@@ -16,6 +16,7 @@ double rl_unit_factor(const char *unit);
 
 /* For people: 1.23 ms, 4.56 GiB, 131072 -> 128k; buf ≥ 32 bytes. */
 const char *rl_human_time(double seconds, char *buf);
+const char *rl_human_energy(double joules, char *buf);
 const char *rl_human_bytes(double bytes, char *buf);
 const char *rl_human_tokens(double n, char *buf);
 const char *rl_human_rate(double per_second, const char *unit, char *buf);

@@ -91,6 +91,19 @@ for ending in pdf png tex tikz; do
         not_ok "latency.$ending" out
     fi
 done
+# in TeX a bare % would hide the rest of its line, a bare _ be an error
+awk -F, -v OFS=, 'NR > 1 { sub("llama", "a_b", $2) } 1' \
+    "$top_srcdir/tests/data/plots/concurrency.csv" >under.csv
+for plot in latency:"$top_srcdir/tests/data/plots/latency.csv" concurrency:under.csv; do
+    rooflint plot "${plot%%:*}" --from "${plot#*:}" --title 'a_b 5 %' --out bare.tex
+    sed -n 's/.*strut{}\(.*\)}}.*/\1/p' bare.tex >texts
+    if grep -q 'a\\_b' texts && ! grep -q '[^\][_%]' texts; then
+        ok "${plot%%:*}.tex escapes its texts"
+    else
+        not_ok "${plot%%:*}.tex escapes its texts" texts
+    fi
+done
+if grep -q 'fontsize{7.2}' bare.tex; then ok "a .tex has its size of text"; else not_ok "a .tex has its size of text"; fi
 # shellcheck disable=SC2086
 rooflint plot latency $two --ctx 1k:8k:x2 >term 2>&1
 if grep -q 'context (tokens)' term; then ok "on a terminal"; else not_ok "on a terminal" term; fi

@@ -114,6 +114,8 @@ Test(units, human)
     cr_expect_str_eq(rl_human_bytes(4.56 * 1073741824, b), "4.56 GiB");
     cr_expect_str_eq(rl_human_bytes(1023.9, b), "1.00 KiB");
     cr_expect_str_eq(rl_human_bytes(512, b), "512 B");
+    cr_expect_str_eq(rl_human_energy(0.547, b), "547 mJ");
+    cr_expect_str_eq(rl_human_energy(1203, b), "1.20 kJ");
     cr_expect_str_eq(rl_human_tokens(131072, b), "128k");
     cr_expect_str_eq(rl_human_tokens(1048576, b), "1M");
     cr_expect_str_eq(rl_human_tokens(1000, b), "1000");
