@@ -18,9 +18,9 @@
 
 enum { LONGEST = 96 };
 
-static const char *const text_keys[] = {
-    "base",  "default_dtype", "graph",  "impl.all",    "logits",
-    "model", "name",          "repack", "state_dtype", "vendor"};
+static const char *const text_keys[] = {"base",   "graph",       "impl.all",
+                                        "logits", "model",       "name",
+                                        "repack", "state_dtype", "vendor"};
 
 static const char *const number_keys[] = {"act.bytes",
                                           "alloc.load",
