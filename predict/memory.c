@@ -104,9 +104,8 @@ static double plain_set(const struct rl_block *b, double longest, double tp)
     }
 }
 
-/* The largest single tensor of a block, bytes per new token. */
-static double largest_tensor(const struct rl_block *b, double h, double a, bool eager,
-                             double tp)
+/* The largest single tensor of a block without fused kernels, bytes per new token. */
+static double largest_tensor(const struct rl_block *b, double h, double a, double tp)
 {
     double d = b->inner / tp, f = b->inter / tp;
 
@@ -118,8 +117,7 @@ static double largest_tensor(const struct rl_block *b, double h, double a, bool 
     case RL_BLK_MAMBA1:
         return a * 2 * d;
     case RL_BLK_MAMBA2: /* the joint projection, or the norm's float copy */
-        return fmax(a * (2 * d + 2 * b->groups * b->state + b->ssm_heads / tp),
-                    eager ? 4 * d : 0);
+        return fmax(a * (2 * d + 2 * b->groups * b->state + b->ssm_heads / tp), 4 * d);
     default:
         return a * fmax(h, b->heads * b->head_dim / tp);
     }
@@ -147,7 +145,7 @@ int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
         pl->mem.live[i] = live_set(b, g->hidden, a, pl->mem.eager, tp);
-        pl->mem.tensor[i] = largest_tensor(b, g->hidden, a, pl->mem.eager, tp);
+        pl->mem.tensor[i] = largest_tensor(b, g->hidden, a, tp);
     }
     pl->mem.weights = rl_weight_bytes(pl);
     pl->mem.state = rl_state_bytes(pl);
@@ -178,39 +176,59 @@ static double mask_bytes(const struct rl_plan *pl, const struct pass_size *z)
                : 0;
 }
 
-/* The largest live set of a block; a dense mask lives through the pass, and its copy
- * for the attention kernel beside attention's own tensors.  A kind of block finds
- * room in what the largest kind freed, except for a tensor larger than any of it. */
-static double layer_peak(const struct rl_plan *pl, const struct pass_size *z,
-                         struct peak *p)
+/* Bytes of block i's intermediates at its worst moment. */
+static double block_live(const struct rl_plan *pl, const struct pass_size *z, size_t i)
+{
+    double live = pl->mem.live[i];
+
+    if (pl->mem.plain && z->longest > 1)
+        live += plain_set(&pl->model->graph.block[i], z->longest, pl->setup.tp);
+    return z->n * live;
+}
+
+/* What the blocks' tensors take of an allocator that keeps freed ones: the largest
+ * kind's, and of the others such tensors as are larger than any of it freed. */
+static double kept_tensors(const struct rl_plan *pl, const struct pass_size *z)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double a = pl->mem.act_bytes, tp = pl->setup.tp, mask = mask_bytes(pl, z);
-    double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
-    double peak = 0, most = 0, tensor = 0;
-    bool copies = false;
+    double most = 0, tensor = 0, more = 0;
 
     for (size_t i = 0; i < g->nblocks; i++) {
-        double live = z->n * pl->mem.live[i];
-        bool attention = g->block[i].kind == RL_BLK_ATTN;
-        if (pl->mem.plain && z->longest > 1)
-            live += z->n * plain_set(&g->block[i], z->longest, tp);
-        copies |= attention;
-        peak = fmax(peak, live + mask * (attention ? 2 : 1));
+        double live = block_live(pl, z, i);
         if (live > most) {
             most = live;
             tensor = z->n * pl->mem.tensor[i];
         }
     }
-    p->small = residual + most;
     for (size_t i = 0; i < g->nblocks; i++) {
         double t = z->n * pl->mem.tensor[i];
         if (t > tensor) {
-            p->small += t;
+            more += t;
             tensor = t;
         }
     }
-    p->masks = mask * (copies ? 2 : 1);
+    return most + more;
+}
+
+/* The largest live set of a block; a dense mask lives through the pass, and its copy
+ * for the attention kernel beside attention's own tensors. */
+static double layer_peak(const struct rl_plan *pl, const struct pass_size *z,
+                         struct peak *p)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double a = pl->mem.act_bytes, mask = mask_bytes(pl, z), peak = 0, copy = 0;
+    double residual = z->n * g->hidden * (g->residual_fp32 ? 4 : a);
+
+    for (size_t i = 0; i < g->nblocks; i++) {
+        bool attends = g->block[i].kind == RL_BLK_ATTN;
+        double live = block_live(pl, z, i) + (attends ? 2 : 1) * mask;
+        copy = attends ? mask : copy;
+        peak = live > peak ? live : peak;
+    }
+    if (pl->mem.eager) {
+        p->small = residual + kept_tensors(pl, z);
+        p->masks = mask + copy;
+    }
     /* building the mask: full, its triangle, and two of one byte an entry that say
        which entries count; no layer has put anything into the cache yet */
     double built = 3 * mask + z->n * g->hidden * a - z->cache;
