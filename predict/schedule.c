@@ -27,6 +27,7 @@ static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461, 0.6521451
 /* What one call of a node takes in a pass. */
 struct cost {
     double seconds, speed_of_light;
+    double kernels, host; /* launched; host time in plain launches */
     enum rl_bound bound;
     const struct rl_choice *choice; /* of the coefficients; NULL: nothing runs */
 };
@@ -47,15 +48,17 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
 static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
                     const struct rl_pass *pass, int ph, struct cost *c)
 {
-    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0}, kernels = b->launches[ph];
+    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
     bool alt = b->alt && pass->cached >= b->alt_from;
-    bool runs = kernels > 0 && !(pl->ideal && b->node->fusable);
     struct rl_work w = {0};
 
     memset(c, 0, sizeof *c);
+    rl_node_params(pl, b, pass, p);
+    c->kernels = b->launches[ph];
+    c->host = b->host[ph];
+    bool runs = c->kernels > 0 && !(pl->ideal && b->node->fusable);
     if (!runs && b->node->fusable)
         return; /* fused into a neighbour */
-    rl_node_params(pl, b, pass, p);
     b->op->work(p, &w);
     if (!b->node->fusable)
         c->speed_of_light =
@@ -66,7 +69,7 @@ static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (pl->ideal)
         c->seconds = c->speed_of_light;
     else if (b->chain)
-        c->seconds = chain_seconds(pl, b, w, kernels, part);
+        c->seconds = chain_seconds(pl, b, w, c->kernels, part);
     else if (b->plain && !alt)
         c->seconds = rl_work_seconds(&w, &pl->machine, part);
     else
@@ -77,7 +80,7 @@ static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
 
 /* Adds `calls` calls of a node. */
 static void add_cost(const struct rl_plan *pl, const struct rl_bound_node *b,
-                     const struct cost *c, int ph, double calls, struct rl_sum *s)
+                     const struct cost *c, double calls, struct rl_sum *s)
 {
     double t = calls * c->seconds;
 
@@ -91,8 +94,8 @@ static void add_cost(const struct rl_plan *pl, const struct rl_bound_node *b,
         s->lo[b->group] += t * c->choice->log_lo;
         s->hi[b->group] += t * c->choice->log_hi;
     }
-    s->launches += calls * b->launches[ph];
-    s->host += calls * b->host[ph] * pl->host_launch_s;
+    s->launches += calls * c->kernels;
+    s->host += calls * c->host * pl->host_launch_s;
 }
 
 /* Adds one node, all its calls in one pass, `weight` passes. */
@@ -102,7 +105,7 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
     struct cost c;
 
     cost_of(pl, b, pass, ph, &c);
-    add_cost(pl, b, &c, ph, weight * b->node->count, s);
+    add_cost(pl, b, &c, weight * b->node->count, s);
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`
@@ -205,7 +208,7 @@ static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass, in
             cost_of(pl, b, pass, ph, c);
         else if (!known[b->part])
             *c = cost[b->twin];
-        add_cost(pl, b, c, ph, b->node->count, s);
+        add_cost(pl, b, c, b->node->count, s);
     }
 }
 
