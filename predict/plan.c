@@ -356,6 +356,25 @@ static void bind_cache_growth(struct rl_plan *pl, struct rl_bound_node *b)
         }
 }
 
+/* The choice of an earlier node that asks the same; NULL: none does. */
+static const struct rl_choice *chosen_before(const struct rl_plan *pl,
+                                             const struct rl_node *n, enum rl_dtype dt,
+                                             enum rl_dtype kv)
+{
+    for (int i = 0; i < pl->nnodes; i++) {
+        const struct rl_bound_node *b = &pl->node[i];
+        const char *glue = b->node->glue;
+        enum rl_dtype bdt, bkv;
+        bool same_glue = glue && n->glue ? !strcmp(glue, n->glue) : glue == n->glue;
+        if (b->op != n->op || !same_glue)
+            continue;
+        call_dtypes(b, &bdt, &bkv);
+        if (bdt == dt && bkv == kv)
+            return &b->choice;
+    }
+    return NULL;
+}
+
 static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
                      const struct rl_node *n, struct rl_error *err)
 {
@@ -371,7 +390,11 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
         return -1;
     bind_stack(pl, b);
     call_dtypes(b, &dt, &kv);
-    choose(pl, db, n->op, n->glue, dt, kv, &b->choice);
+    const struct rl_choice *chosen = chosen_before(pl, n, dt, kv);
+    if (chosen)
+        b->choice = *chosen;
+    else
+        choose(pl, db, n->op, n->glue, dt, kv, &b->choice);
     b->chain &= !b->choice.impl;
     b->plain = !b->choice.impl && !(n->op->coef && n->op->time);
     bind_alternative(pl, db, b, dt, kv);

@@ -2,6 +2,7 @@
 #include "columns.h"
 #include "show.h"
 #include "table.h"
+#include "units.h"
 
 #include <math.h>
 #include <string.h>
@@ -159,12 +160,12 @@ void rl_row_csv_header(FILE *f)
     fputc('\n', f);
 }
 
-/* Whole numbers are most of a row, and printf's %g is slow for them. */
+/* Whole numbers are most of a row, and are printed whole. */
 static void put_number(FILE *f, double v)
 {
-    char buf[24], *p = buf + sizeof buf;
+    char buf[32], *p = buf + sizeof buf;
     if (!(v >= 0 && v < 1e15 && v == floor(v))) {
-        fprintf(f, "%.7g", v);
+        fwrite(buf, 1, rl_format_number(v, buf), f);
         return;
     }
     unsigned long long n = (unsigned long long)v;

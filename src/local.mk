@@ -102,5 +102,8 @@ rooflint_SOURCES = \
 	src/show.h \
 	src/show_json.c \
 	src/show_text.c \
+	src/sweep.h \
+	src/sweep_best.c \
+	src/sweep_rows.c \
 	src/values.c \
 	src/values.h

@@ -54,6 +54,67 @@ int rl_parse_number(const char *s, double *out)
     return 0;
 }
 
+/* The digits and the exponent of v to 7 digits, 10^6 <= n < 10^7.  False: too
+ * large, too small or too near the middle of two for a double to tell. */
+static bool seven_digits(double v, unsigned *n, int *e)
+{
+    static const double ten[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    double m;
+
+    if (!(v >= 1e-14 && v < 1e14))
+        return false;
+    for (*e = (int)floor(log10(v));; ++*e) {
+        m = *e <= 6 ? v * ten[6 - *e] : v / ten[*e - 6];
+        if (m < 1e7)
+            break;
+    }
+    double rest = m - floor(m);
+    *n = (unsigned)m + (rest > 0.5);
+    if (fabs(rest - 0.5) < 1e-6 || *n < 1000000)
+        return false;
+    if (*n == 10000000) {
+        *n = 1000000;
+        ++*e;
+    }
+    return true;
+}
+
+size_t rl_format_number(double v, char buf[32])
+{
+    unsigned n;
+    int e, digits = 7;
+    char *p = buf;
+
+    if (!seven_digits(v, &n, &e))
+        return (size_t)snprintf(buf, 32, "%.7g", v);
+    while (n % 10 == 0) {
+        n /= 10;
+        digits--;
+    }
+    int whole = e >= 0 && e < 7 ? e + 1 : 1; /* digits before the point */
+    int zeros = e < 0 && e >= -4 ? -e : 0;   /* before the first digit */
+    int width = digits > whole ? digits : whole;
+    char text[8];
+    for (int i = width; i-- > 0; n /= i < digits ? 10 : 1)
+        text[i] = i < digits ? (char)('0' + n % 10) : '0';
+    for (int i = 0; i < zeros; i++) {
+        *p++ = '0';
+        if (i == 0)
+            *p++ = '.';
+    }
+    for (int i = 0; i < width; i++) {
+        if (i == whole && !zeros)
+            *p++ = '.';
+        *p++ = text[i];
+    }
+    if (e >= 7 || e < -4)
+        p += sprintf(p, "e%c%02d", e < 0 ? '-' : '+', abs(e));
+    *p = '\0';
+    return (size_t)(p - buf);
+}
+
 int rl_parse_tokens(const char *s, double *out, struct rl_error *err)
 {
     size_t digits = strspn(s, "0123456789");

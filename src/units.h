@@ -4,11 +4,16 @@
 
 #include "rooflint.h"
 
+#include <stddef.h>
+
 /* Token counts: digits with an optional k (1024) or M (1024²).  1 ≤ n ≤ 2⁵³. */
 int rl_parse_tokens(const char *s, double *out, struct rl_error *err);
 
 /* A finite decimal number, the whole string; no suffix. */
 int rl_parse_number(const char *s, double *out);
+
+/* As printf's %.7g, byte for byte, in a tenth of its time; its length. */
+size_t rl_format_number(double v, char buf[32]);
 
 /* The SI factor of a unit of the hwdb files: "GB/s" -> 1e9, "GiB" -> 2³⁰,
  * "TFLOP/s" -> 1e12, "us" -> 1e-6, "MHz", "W", "USD", "1", …  0 when unknown. */

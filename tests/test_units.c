@@ -89,6 +89,30 @@ Test(units, numbers_as_strtod_reads_them)
     }
 }
 
+Test(units, seven_digits_as_printf_writes_them)
+{
+    static const double odd[] = {
+        0,        1,          10,   0.1,  1e-4,      9.9999994e-5,  1e-5,
+        1e22,     1e-300,     -2.5, 1e7,  9999999.5, 0.00012345675, 0.5,
+        1234567,  12345678.5, 1e14, 1e13, 1.5e-14,   999999.95,     0.06150125,
+        3.0000005};
+    char got[32], want[32];
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        snprintf(want, sizeof want, "%.7g", odd[i]);
+        cr_expect_eq(rl_format_number(odd[i], got), strlen(want));
+        cr_expect_str_eq(got, want);
+    }
+    srand(2);
+    for (int i = 0; i < 300000; i++) {
+        double v = (1 + rand() % 100000000) * pow(10, rand() % 40 - 25);
+        v = i % 3 ? v * rand() / 65536.0 : v;
+        snprintf(want, sizeof want, "%.7g", v);
+        rl_format_number(v, got);
+        cr_assert_str_eq(got, want);
+    }
+}
+
 Test(units, factors)
 {
     cr_expect_eq(rl_unit_factor("GB/s"), 1e9);
