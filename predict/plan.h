@@ -39,6 +39,8 @@ struct rl_bound_node {
     bool chain;         /* glue that the stack runs as kernels of its own */
     double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
     int group;          /* errors of one group move together */
+    double repeat;      /* K and V are copied to every query head first: heads of a group;
+                           0: the kernel shares them */
     /* The kernel taken instead once the cache is this long: without a flash
      * kernel (0), or where the stack builds a dense mask; NULL: never. */
     const struct rl_op_type *alt;

@@ -42,6 +42,18 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
     return kernels * rl_work_seconds(&w, &pl->machine, part);
 }
 
+/* Copies of K and V for every query head of a group: read once, written `repeat` times,
+ * and read so by the kernel, which alone would read them once. */
+static double repeat_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
+                             const double *p)
+{
+    struct rl_work w = {0}, copy = {.unit = RL_FP32, .launches = 2};
+
+    b->op->work(p, &w);
+    copy.act_bytes = 2 * b->repeat * w.cache_bytes;
+    return rl_work_seconds(&copy, &pl->machine, NULL);
+}
+
 /* time · log error of one node, its part that no other node shares */
 struct own {
     double lo, hi;
@@ -101,6 +113,8 @@ static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
         t = chain_seconds(pl, b, p, kernels, part);
     else
         t = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
+    if (b->repeat > 0 && !alt && !pl->ideal)
+        t += repeat_seconds(pl, b, p);
     t *= calls;
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (part[i] > part[bound])
