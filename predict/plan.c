@@ -342,6 +342,17 @@ static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
     choose(pl, db, b->alt, NULL, dt, kv, &b->alt_choice);
 }
 
+/* repeat_kv: a stack whose attention call knows no groups copies K and V. */
+static void bind_repeat(const struct rl_plan *pl, struct rl_bound_node *b)
+{
+    bool attention =
+        b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
+
+    if (attention && rl_runtime_num(pl->runtime, "kv.repeat", 0) > 0 &&
+        b->p[RL_ATT_HEADS] > b->p[RL_ATT_KV_HEADS])
+        b->repeat = b->p[RL_ATT_HEADS] / b->p[RL_ATT_KV_HEADS];
+}
+
 /* DynamicCache: torch.cat writes the whole cache anew at every decode step. */
 static void bind_cache_growth(struct rl_plan *pl, struct rl_bound_node *b)
 {
@@ -399,6 +410,7 @@ static int bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
     b->plain = !b->choice.impl && !(n->op->coef && n->op->time);
     bind_alternative(pl, db, b, dt, kv);
     bind_cache_growth(pl, b);
+    bind_repeat(pl, b);
     b->group = group_of(pl, pl->nnodes);
     pl->nnodes++;
     return 0;

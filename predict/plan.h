@@ -47,6 +47,8 @@ struct rl_bound_node {
     int group;          /* errors of one group move together */
     int twin;           /* an earlier node whose calls take the same; -1: none */
     int part;           /* enum rl_part */
+    double repeat;      /* K and V are copied to every query head first: heads of a group;
+                           0: the kernel shares them */
     /* The kernel taken instead once the cache is this long: without a flash
      * kernel (0), or where the stack builds a dense mask; NULL: never. */
     const struct rl_op_type *alt;

@@ -47,6 +47,18 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
     return kernels * rl_work_seconds(&w, &pl->machine, part);
 }
 
+/* Copies of K and V for every query head of a group: read once, written `repeat` times,
+ * and read so by the kernel, which alone would read them once. */
+static double repeat_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
+                             const double *p)
+{
+    struct rl_work w = {0}, copy = {.unit = RL_FP32, .launches = 2};
+
+    b->op->work(p, &w);
+    copy.act_bytes = 2 * b->repeat * w.cache_bytes;
+    return rl_work_seconds(&copy, &pl->machine, NULL);
+}
+
 /* time · log error of one node, its part that no other node shares */
 struct own {
     double lo, hi;
@@ -111,6 +123,8 @@ static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
         c->seconds = rl_work_seconds(&w, &pl->machine, part);
     else
         c->seconds = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
+    if (b->repeat > 0 && !alt && !pl->ideal)
+        c->seconds += repeat_seconds(pl, b, p);
     c->bound = rl_part_bound(part);
 }
 

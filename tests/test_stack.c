@@ -178,3 +178,22 @@ Test(stack, independent_errors_average_out)
     cr_expect_eq(i.hi, i.value);
     close_subject(&s);
 }
+
+/* Llama-3.2-1B has 4 query heads a group: K and V, 32,768 bytes a token, are read and
+ * written four times over: at least 8 x 32,768 x 65,536 B more a step at DRAM's rate. */
+Test(stack, repeat_kv_copies_the_cache)
+{
+    struct subject s = open_subject("4090", "llama-3.2-1b", "hf-eager", NULL);
+    struct rl_query q = {65536, 1, 2, 0, RL_LOGITS_RUNTIME};
+    struct rl_error err = {0};
+    struct rl_sum with, without;
+
+    rl_decode(s.p, &q, 1, &with);
+    rl_plan_free(s.p);
+    cr_assert(rl_runtime_set(s.r, "kv.repeat", 0, &err) == 0, "%s", err.text);
+    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, NULL, &err);
+    cr_assert(s.p != NULL, "%s", err.text);
+    rl_decode(s.p, &q, 1, &without);
+    expect_near(with.gpu - without.gpu, 8 * 32768.0 * 65536 / s.d->dram.v, 0.1);
+    close_subject(&s);
+}
