@@ -116,22 +116,23 @@ Test(predict, a_faster_device_is_never_slower)
     }
 }
 
-/* The quadrature against the sum of its steps, one by one. */
+/* The quadrature against its steps one by one, every twentieth of them: from a short
+ * cache to a long one, a batch large enough that the cache counts. */
 Test(predict, decode_is_the_sum_of_its_steps)
 {
     for (int k = 0; k < NMODELS; k++) {
         struct subject s = open_subject("h100", models[k], "hf-eager", 1);
-        struct rl_query q = {3000, 2, 400, 0, RL_LOGITS_RUNTIME};
+        struct rl_query q = {100, 16, 4001, 0, RL_LOGITS_RUNTIME};
         struct rl_sum one, all;
         double sum = 0;
-        for (int i = 0; i < 399; i++) {
-            q.ctx = 3000 + i;
+        for (int i = 10; i < 4000; i += 20) {
+            q.ctx = 100 + i;
             rl_decode(s.p, &q, 1, &one);
-            sum += one.gpu;
+            sum += 20 * one.gpu;
         }
-        q.ctx = 3000;
-        rl_decode(s.p, &q, 399, &all);
-        expect_near(399 * all.gpu, sum, 0.01);
+        q.ctx = 100;
+        rl_decode(s.p, &q, 4000, &all);
+        expect_near(4000 * all.gpu, sum, 0.005);
         close_subject(&s);
     }
 }
@@ -211,6 +212,17 @@ Test(predict, memory_by_hand)
     p = ask(&s, 1000, 2, 25, 0);
     expect_near(p.memory.logits, 2 * 1000 * 151936 * 2.0, 1e-9);
     expect_near(p.memory.activations, 2 * 1000 * 896 * 2.0, 1e-9);
+    close_subject(&s);
+}
+
+/* Gemma 3 4B: 29 of 34 layers keep 1,024 tokens at most; 2 x 4 x 256 x 2 bytes. */
+Test(predict, windows_cap_the_cache)
+{
+    struct subject s = open_subject("h100", "gemma-3-4b", "hf-eager", 1);
+
+    expect_near(ask(&s, 8000, 1, 1, 0).memory.kv_cache, 4096.0 * (5 * 8000 + 29 * 1024),
+                1e-9);
+    expect_near(ask(&s, 500, 1, 1, 0).memory.kv_cache, 4096.0 * 34 * 500, 1e-9);
     close_subject(&s);
 }
 
