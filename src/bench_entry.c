@@ -421,6 +421,30 @@ void bench_compare(FILE *f, const struct bench_entry *now, const struct bench_en
 
 /* operators */
 
+static bool same_cells(const struct rl_table *t, int i, int k, const char *const *names)
+{
+    for (; *names; names++) {
+        int col = rl_table_col(t, *names);
+        if (col >= 0 && strcmp(rl_table_get(t, i, col), rl_table_get(t, k, col)))
+            return false;
+    }
+    return true;
+}
+
+/* A warm figure of what was measured cold as well: the ops schema has no place for
+ * both, and a model's operands come from memory. */
+static bool only_warmer(const struct rl_table *t, int i)
+{
+    static const char *const names[] = {"runtime", "op", "impl", "size", "threads", NULL};
+    int mode = rl_table_col(t, "mode");
+    if (mode < 0 || strcmp(rl_table_get(t, i, mode), "warm"))
+        return false;
+    for (int k = 0; k < t->nrows; k++)
+        if (!strcmp(rl_table_get(t, k, mode), "cold") && same_cells(t, i, k, names))
+            return true;
+    return false;
+}
+
 int bench_ops_save(const struct rl_table *t, const char *device, const char *path, int *n,
                    struct rl_error *err)
 {
@@ -441,7 +465,7 @@ int bench_ops_save(const struct rl_table *t, const char *device, const char *pat
              column(t, i, "op", &cell[2], err) || column(t, i, "impl", &cell[3], err) ||
              column(t, i, "size", &cell[4], err) || number(t, i, "median_s", &s, err) ||
              number(t, i, "threads", &threads, err);
-        if (rc || !*cell[2] || threads < most)
+        if (rc || !*cell[2] || threads < most || only_warmer(t, i))
             continue;
         for (int k = 0; k < 5; k++) {
             rl_csv_field(o.f, cell[k]);

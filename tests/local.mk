@@ -110,7 +110,7 @@ SUFFIXES += .emu.o .cc
 	$(AM_V_GEN)$(EMU_COMPILE) $<
 $(emu_objects) tests/cuda/check.emu.o: $(emu_headers) $(cuda_headers) microbench/harness.h
 
-emu_link = $(CXX) -o $@ $(emu_objects)
+emu_link = $(CXX) $(RL_LDFLAGS) -o $@ $(emu_objects)
 tests/cuda/check: $(emu_objects) tests/cuda/check.emu.o libmb.la
 	$(AM_V_GEN)$(emu_link) tests/cuda/check.emu.o .libs/libmb.a $(CSV_LIBS) -lpthread -lm
 rooflint-bench-emu: $(emu_objects) libmb.la
