@@ -56,10 +56,8 @@ const struct rl_command rl_cmd_plot = {
     .operands = "NAME",
     .details =
         "--list names the plots. Most need --hw and --model, validation --measured, "
-        "ceilings "
-        "--hw or, as --measured, rows that 'rooflint bench --rows FILE' kept. Letters "
-        "are "
-        "7 points at 8.5 cm (a column) or 17.8 cm (a page).\n\n"
+        "ceilings --hw or, as --measured, rows that 'rooflint bench --rows FILE' kept. "
+        "Letters are 7 points at 8.5 cm (a column) or 17.8 cm (a page).\n\n"
         "gnuplot is looked for at run time; without it --data alone still writes the "
         "numbers, and --from draws them elsewhere. Without --out the picture goes to a "
         "window, to the terminal's pixels (sixel), or to letters. A .tex file comes with "

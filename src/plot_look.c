@@ -101,10 +101,6 @@ static void put_string(FILE *f, const char *s, bool tex)
 {
     putc('"', f);
     for (; *s; s++) {
-        if (*s == '\'') { /* legends stand in single quotes */
-            fputs("’", f);
-            continue;
-        }
         if (tex && strchr("_%&#$", *s))
             fputs("\\\\", f);
         else if (strchr("\"\\`", *s)) {
@@ -116,12 +112,19 @@ static void put_string(FILE *f, const char *s, bool tex)
     putc('"', f);
 }
 
-static void put_list(FILE *f, const char *name, const struct list *l, bool tex)
+/* shown: as the picture writes them, not as the numbers have them. */
+static void put_list(FILE *f, const char *name, const struct list *l, bool tex,
+                     bool shown)
 {
+    char text[400];
+
     fprintf(f, "array %s[%d]\n", name, l->n ? l->n : 1);
     for (int i = 0; i < l->n; i++) {
+        snprintf(text, sizeof text, "%s", l->at[i]);
+        for (char *p = text; shown && (p = strchr(p, '\'')); p++)
+            *p = '_'; /* names stand in single quotes in the legend */
         fprintf(f, "%s[%d] = ", name, i + 1);
-        put_string(f, l->at[i], tex);
+        put_string(f, text, tex);
         putc('\n', f);
     }
 }
@@ -239,12 +242,12 @@ int rl_plot_put_look(FILE *f, const struct rl_plot_look *look, const char *word,
     fputs("\nDATA = \"data.csv\"\nTITLE = ", f);
     put_string(f, look->title ? look->title : "", tex);
     fprintf(f, "\nMEASURED = %d\n", has_type(t, "measured"));
-    put_list(f, "SERIES", &series, false);
-    put_list(f, "NAMES", &series, tex);
+    put_list(f, "SERIES", &series, false, false);
+    put_list(f, "NAMES", &series, tex, true);
     put_styles(f, &series, look->grey);
     fprintf(f, "NP = %d\n", panels.n);
-    put_list(f, "PANELS", &panels, false);
-    put_list(f, "PANEL_NAMES", &panels, tex);
+    put_list(f, "PANELS", &panels, false, false);
+    put_list(f, "PANEL_NAMES", &panels, tex, true);
     put_range(f, t, "ctx", "CTX");
     put_range(f, t, "batch", "BATCH");
     return 0;
