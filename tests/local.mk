@@ -47,8 +47,6 @@ tests_test_gguf_archs_t_SOURCES = \
 	tests/gguf_file.h \
 	tests/test_gguf_archs.c
 
-EXTRA_DIST += tests/bench.sh
-
 dist_check_SCRIPTS += \
 	tests/bad.sh \
 	tests/cli.sh \
@@ -63,11 +61,12 @@ dist_check_SCRIPTS += \
 	tests/plot.sh \
 	tests/readme.sh
 
-EXTRA_PROGRAMS += tests/bench_predict
+EXTRA_PROGRAMS += tests/bench_command tests/bench_predict
 tests_bench_predict_LDADD = librl.la
 
-bench: rooflint$(EXEEXT) tests/bench_predict$(EXEEXT)
-	@sh $(srcdir)/tests/bench.sh
+bench: rooflint$(EXEEXT) tests/bench_command$(EXEEXT) tests/bench_predict$(EXEEXT)
+	@./tests/bench_command ./rooflint $(srcdir)
+	@./tests/bench_predict $(srcdir)
 
 if HAVE_CRITERION
 check_PROGRAMS += $(unit_tests)
