@@ -228,6 +228,6 @@ Test(rows_moe_scan, errors_stay_where_they_are)
     struct rows_result r = rows_judge(measured, N);
 
     cr_expect_lt(r.median, 0.05, "median error %.3f", r.median);
-    cr_expect_lt(r.p90, 0.20, "90th percentile %.3f", r.p90);
+    cr_expect_lt(r.p90, 0.25, "90th percentile %.3f", r.p90);
     cr_expect_geq(r.inside, 0.85, "%.2f of the rows inside their interval", r.inside);
 }
