@@ -243,13 +243,21 @@ static void rescale(const struct rl_kernel *k, const struct rl_device *d,
             out->coef[i] *= rate->v / peak->v / k->sustained;
 }
 
+/* One kernel and one rate: bf16 and fp16. */
+static bool same_format(enum rl_dtype a, enum rl_dtype b)
+{
+    bool halves =
+        (a == RL_DT_BF16 || a == RL_DT_FP16) && (b == RL_DT_BF16 || b == RL_DT_FP16);
+    return a == b || halves;
+}
+
 /* The spread that carrying entry k over to another device adds. */
 static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
 {
     double device = SD_DEVICE + SD_PER_ARCH * steps_between(k, a->d);
     bool same = !a->impl || !strcmp(a->impl, k->impl);
     double prior = (same ? OF_PRIOR_SAME : OF_PRIOR_OTHER) * k->op->log_sd;
-    double dtype = k->dtype == a->dtype ? 0 : SD_DTYPE;
+    double dtype = same_format(k->dtype, a->dtype) ? 0 : SD_DTYPE;
     return sqrt(device * device + prior * prior + dtype * dtype);
 }
 

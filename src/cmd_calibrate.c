@@ -181,7 +181,8 @@ static int report(const struct rl_args *a, const struct rl_calibration *c, size_
         if (worst && print_worst(&c[i], worst, err))
             return -1;
     }
-    printf("\nLeft-out shapes, errors in per cent:\n");
+    bool few = rl_arg(&rl_cmd_calibrate, a, "few") != NULL;
+    printf("\n%s, errors in per cent:\n", few ? "Rows not measured" : "Left-out shapes");
     if (print_all_pooled(c, n, err))
         return -1;
     printf("%d entries, %d coefficients in all\n", entries, coefs);
