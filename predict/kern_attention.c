@@ -62,7 +62,7 @@ const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {"join", "1", RL_C_LOG, 1.6, 1, 6, 0.5, "1: compute and memory add; 6: overlap"},
     {"kv", "1", RL_C_LOG, 2, 0.1, 20, 0.7, "passes over new K and V beside attention"},
     {"token", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "scatter of one token and SM"},
-    {"skip", "1", RL_C_LOG, 0.01, 1e-4, 12, 2, "masked tile outside the window, in exp"},
+    {"skip", "1", RL_C_LOG, 0.01, 1e-4, 12, 2, "mask of a tile under a window, in exp"},
     {"window", "1", RL_C_LOG, 1.05, 0.9, 4, 0.3, "tile time relative under a window"},
     {"extra", "us", RL_C_LOG, 0.3, 0.01, 20, 1.2,
      "merge of a row and SM (sched 2); copies at one query (pack 2); window set-up"},
@@ -218,9 +218,9 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double tile =
         bm * bn * 2 * (a->d + a->dv) * m->sm / (efficiency(c, a->d) * m->peak[a->unit]) +
         c[EXP] * exp_s + c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
+    double skipped = c[SKIP] * exp_s; /* the mask, evaluated for every tile walked */
     if (a->window > 0)
-        tile *= c[WINDOW];
-    double skipped = c[SKIP] * exp_s;
+        tile = c[WINDOW] * tile + skipped;
     double body =
         (heads * (t.all * tile + t.skip * skipped) + ctas * c[CTA] * rl_kern_us(m)) /
         m->sm;

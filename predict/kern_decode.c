@@ -76,9 +76,8 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 4, 0,
-     "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked), "
-     "3 the same packed, 4 as 2 and when fewer than SMs / 2 KV heads are there"},
+    {"alt", "1", RL_C_CHOICE, 0, 0, 2, 0,
+     "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -94,6 +93,7 @@ struct call {
 static void call_of(const double *p, const struct rl_machine *m, const double *c,
                     struct call *a)
 {
+    enum { BLOCK = 96 }; /* keys */
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_ATT_DTYPE]);
     a->b = p[RL_ATT_BATCH];
     a->l = p[RL_ATT_Q_LEN];
@@ -105,16 +105,18 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->window = p[RL_ATT_WINDOW] > 0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0;
     if (p[RL_ATT_CHUNK] > 0)
         a->window = fmod(a->s - 1, p[RL_ATT_CHUNK]) + 1;
-    a->keys = a->window > 0 ? fmin(a->s, a->window + a->l - 1) : a->s;
+    /* whole blocks are read, and a window ends within one on either side; not so
+     * in FlashAttention-2, which does not pack the group there */
+    double ends = c[PACK] == 2 ? 0 : BLOCK;
+    a->keys = a->window > 0 ? fmin(a->s, a->window + a->l - 1 + ends) : a->s;
     a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
     int odd_group = group < 2 || group > 32;
-    int few = c[ALT] == 4 && a->b * a->kv_heads < m->sm / 2;
-    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || few);
+    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] == 2 && odd_group;
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
-    if (a->alt && (c[ALT] == 2 || c[ALT] == 4))
+    if (a->alt && c[ALT] == 2)
         a->packed = 0;
     a->group = a->packed ? group : 1;
     a->width = a->d + a->dv;
@@ -128,11 +130,12 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
     a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? 128 : rows > 16 ? 64 : 16;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
     a->splits = 1;
-    if (c[CUT] < 1 || (c[PACK] == 2 && !a->packed))
+    int mmha = a->alt && c[ALT] == 2; /* splits by itself, one block to an SM */
+    if (!mmha && (c[CUT] < 1 || (c[PACK] == 2 && !a->packed)))
         return;
-    double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
+    double least = mmha ? 256 : c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
-    a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
+    a->splits = fmax(1, fmin((mmha ? 1 : c[OCC]) * m->sm / a->ctas, keys / least));
 }
 
 /* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
@@ -156,14 +159,15 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
                         double *compute, double *alone)
 {
     double elements = a->keys * a->width;
+    *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
     if (a->alt) {
         double busy = fmin(m->sm, a->ctas * fmax(1, a->keys / 256));
         *compute = a->ctas * a->group * elements / (c[SIMT] * m->clock_hz * busy);
-        *alone = 0;
+        if (c[ALT] == 1)
+            *alone = 0;
         return;
     }
     *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
-    *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
 }
 
 /* What CTAs cost beside streaming.  TensorRT-LLM's kernels (alt ≥ 2) hide the
@@ -173,12 +177,13 @@ static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {
     enum { SMALL_BLOCKS = 6 };
-    double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(fmax(a->d, 128) / 128, c[CTA_WIDE]);
+    double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(a->d / 128, c[CTA_WIDE]);
     double per = a->ctas * a->splits / m->sm, us = rl_kern_us(m);
     if (c[ALT] < 2)
         per = fmax(1, per);
-    else if (a->alt && a->ctas > m->sm)
-        per = fmax(SMALL_BLOCKS, per);
+    else if (a->alt) /* from one and a half waves on, in full from two and a half */
+        per = fmax(fmax(1, per),
+                   fmin(SMALL_BLOCKS, SMALL_BLOCKS * (a->ctas / m->sm - 1.5)));
     return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
 }
 

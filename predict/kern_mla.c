@@ -202,10 +202,8 @@ enum {
     D_CONVERT,
     D_SIMT,
     D_WAVE,
-    D_ROWS,
-    D_CUT,
+    D_GRID,
     D_FP8,
-    D_ALT,
 };
 
 const struct rl_coef rl_kern_mla_decode_coef[] = {
@@ -217,7 +215,7 @@ const struct rl_coef rl_kern_mla_decode_coef[] = {
     {"again", "1", RL_C_LINEAR, 0.1, 0, 1, 0.2, "DRAM reads of further row tiles"},
     {"cta", "us", RL_C_LOG, 2.5, 0.05, 30, 0.6, "one CTA and SM"},
     {"row", "us", RL_C_LOG, 0.1, 0.001, 20, 0.8, "1024 elements of Q and O, one SM"},
-    {"rate", "1", RL_C_LOG, 2, 0.05, 20, 0.7, "one CTA's stream, in DRAM peak / SMs"},
+    {"rate", "1", RL_C_LOG, 4, 0.3, 200, 1.2, "elements a CTA alone streams per clock"},
     {"eff", "1", RL_C_LOG, 0.6, 0.01, 1, 0.4, "tensor peak in padded tiles"},
     {"exp", "1", RL_C_LOG, 0.2, 0.01, 6, 0.8, "exp not hidden, at the unit's rate"},
     {"norm", "1", RL_C_LOG, 2, 1, 8, 0.4, "1: stream limits add; 8: the largest"},
@@ -228,38 +226,71 @@ const struct rl_coef rl_kern_mla_decode_coef[] = {
     {"token", "us", RL_C_LOG, 2, 0.005, 20, 1, "append of one token and SM"},
     {"convert", "1", RL_C_LOG, 20, 0.3, 1000, 1.5,
      "fp8 elements widened per clock and SM"},
-    {"simt", "1", RL_C_LOG, 15, 0.2, 500, 0.8,
-     "vector kernel: elements per clock and SM"},
+    {"simt", "1", RL_C_LOG, 6, 0.2, 500, 0.7,
+     "slow kernels (cut_of): elements per clock and SM"},
     {"wave", "1", RL_C_LINEAR, 0.3, 0, 1, 0.3, "share of wave quantisation"},
-    {"rows", "1", RL_C_CHOICE, 2, 0, 4, 0, "row tile 8 << rows"},
-    {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
-     "keys per split at least: 0 none, 1 64, 2 256, 3 512; always 4, 5 8, 6 16 splits"},
-    {"fp8", "1", RL_C_CHOICE, 0, 0, 1, 0, "1: an fp8 cache is multiplied in fp8"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 1, 0, "1: a vector kernel serves one head"},
+    {"grid", "1", RL_C_CHOICE, 0, 0, 2, 0,
+     "0: a library's kernel for the architecture; Triton's, 1: 4 splits, 2: 16"},
+    {"fp8", "1", RL_C_CHOICE, 0, 0, 1, 0,
+     "fp8 cache multiplied in fp8, 0: by tcgen05 alone, 1: wherever it exists"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* How the work is cut: row tiles of each sequence, parts of each cache. */
+/* How a kernel cuts the work: rows (heads) of a tile; keys of a part at least,
+ * or always so many parts.  slow: bound by its element rate, coefficient `simt`. */
+struct cut {
+    double rows, least, always;
+    int slow;
+};
+
+/* Triton's tile does not depend on the architecture; one head takes an ungrouped
+ * vector kernel.  A library has a kernel for each: wgmma (FlashMLA,
+ * FlashAttention-3) fills 64 rows; tcgen05 (trtllm-gen) takes 16 heads a tile up
+ * to 32 and all of more at once, padded to 128; the one on mma.sync has 64 rows
+ * and always four CTAs, but for the XQA kernel of sm_120, 128 heads of fp8. */
+static struct cut cut_of(const struct call *a, const struct rl_machine *m, double grid)
+{
+    double rows = a->heads * a->l;
+    if (grid > 0)
+        return (struct cut){16, 0, grid > 1 ? 16 : 4, rows < 2};
+    if (m->cc >= 120 && a->narrow && rows > 64)
+        return (struct cut){128, 0, 4, 1};
+    if (m->cc >= 100 && m->cc < 120)
+        return (struct cut){rows > 32 ? 128 : 16, 256, 0, 0};
+    if (m->cc == 90)
+        return (struct cut){64, 64, 0, 0};
+    return (struct cut){64, 0, 4, 0};
+}
+
+/* The work as cut: row tiles of each sequence, parts of each cache. */
 struct grid {
     double rows, tiles, splits;
     double ctas;  /* of tiles, before splitting */
     double waves; /* CTAs per SM, partly rounded up */
     double idle;  /* waves / CTAs per SM ≥ 1 */
+    int slow;
 };
 
 static void grid_of(const struct call *a, const struct rl_machine *m, const double *c,
                     struct grid *g)
 {
-    static const double least[] = {1e18, 64, 256, 512}, always[] = {4, 8, 16};
-    int cut = (int)c[D_CUT];
-    g->rows = 8 << (int)c[D_ROWS];
+    struct cut cut = cut_of(a, m, c[D_GRID]);
+    g->slow = cut.slow;
+    g->rows = cut.rows;
     g->tiles = ceil(a->heads * a->l / g->rows - 1e-9);
     g->ctas = a->b * g->tiles;
-    g->splits = cut > 3 ? always[cut - 4]
-                        : fmax(1, fmin(c[D_OCC] * m->sm / g->ctas, a->s / least[cut]));
+    g->splits = cut.always;
+    if (g->splits < 1)
+        g->splits = fmax(1, fmin(c[D_OCC] * m->sm / g->ctas, a->s / cut.least));
     double per = g->ctas * g->splits / m->sm;
     g->waves = fmax(1, (1 - c[D_WAVE]) * per + c[D_WAVE] * ceil(per - 1e-9));
     g->idle = g->waves / per;
+}
+
+/* Is an fp8 cache multiplied as it is? */
+static int narrow_math(const struct call *a, const struct rl_machine *m, const double *c)
+{
+    return a->narrow && (c[D_FP8] > 0 || (m->cc >= 100 && m->cc < 120));
 }
 
 /* The limits of reading and multiplying the latent: cache, arithmetic, and the
@@ -275,16 +306,21 @@ static double stream_seconds(const struct call *a, const struct rl_machine *m,
     double dram = miss * a->b * row * (1 + c[D_AGAIN] * (g->tiles - 1));
     limit[0] =
         fmax(g->ctas * row / (c[D_L2] * m->l2_bw), dram / (c[D_DRAM] * m->dram_peak));
-    int narrow = a->narrow && c[D_FP8] > 0;
+    int narrow = narrow_math(a, m, c);
     double pairs = g->ctas * g->rows * a->s;
     limit[1] =
         (pairs * 2 * (width + a->r) / (c[D_EFF] * m->peak[narrow ? RL_FP8 : RL_BF16]) +
          c[D_EXP] * pairs / m->sfu) *
         g->idle;
-    if (c[D_ALT] > 0 && a->heads * a->l < 2)
-        limit[1] = a->b * a->s * (width + a->r) /
-                   (c[D_SIMT] * m->clock_hz * fmin(m->sm, g->ctas * g->splits));
-    limit[2] = row / g->splits * m->sm / (c[D_RATE] * m->dram_peak);
+    limit[2] = a->s * width / g->splits / (c[D_RATE] * m->clock_hz);
+    if (g->slow) { /* its rate is of all heads; never beyond the tensor peak */
+        double elements = a->b * a->s * (width + a->r);
+        limit[1] =
+            elements / (c[D_SIMT] * m->clock_hz * fmin(m->sm, g->ctas * g->splits));
+        limit[1] = fmax(limit[1], elements * 2 * a->heads * a->l /
+                                      m->peak[narrow ? RL_FP8 : RL_BF16]);
+        limit[2] = 0;
+    }
     double n = c[D_NORM];
     return pow(pow(limit[0], n) + pow(limit[1], n) + pow(limit[2], n), 1 / n);
 }
@@ -307,7 +343,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
         fixed += us * (c[D_SPLIT0] * fmin(1, 2 * (g.splits - 1)) +
                        c[D_SPLIT] * log2(g.splits));
     double append = a.b * a.l * c[D_TOKEN] * us / m->sm;
-    if (a.narrow && c[D_FP8] < 1)
+    if (a.narrow && !narrow_math(&a, m, c))
         append += a.b * a.s * (a.r + a.dr) / (c[D_CONVERT] * m->sm * m->clock_hz);
     if (part) {
         part[RL_B_COMPUTE] = limit[1];

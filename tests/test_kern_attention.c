@@ -59,6 +59,13 @@ static double pick(const double *of, int n)
     return of[(int)(uniform() * n)];
 }
 
+/* Kernels of other architectures on the same sheet. */
+static int any_cc(void)
+{
+    static const double cc[] = {80, 89, 90, 100, 120};
+    return (int)pick(cc, 5);
+}
+
 static void draw_call(const struct rl_op_type *op, double *p)
 {
     static const double heads[] = {1, 8, 32, 128}, group[] = {1, 2, 8};
@@ -100,6 +107,7 @@ Test(kern_attention, no_part_beats_the_sheet)
             char text[300];
             draw_call(ops[i], p);
             draw(ops[i], c);
+            m.cc = any_cc();
             ops[i]->work(p, &w);
             double t = ops[i]->time(p, &m, c, part);
             double flop = w.flop / m.peak[RL_BF16], bytes = w.cache_bytes / m.dram_peak;
@@ -124,15 +132,20 @@ Test(kern_attention, grows_with_every_length)
         for (int n = 0; n < 2000; n++) {
             char text[300];
             draw_call(ops[i], p);
+            m.cc = any_cc();
             double t = ops[i]->time(p, &m, c, NULL);
             int which = (int)(uniform() * 3); /* batch, q_len with kv_len, kv_len */
+            /* more than 32 rows go to a kernel that reads the latent once */
+            if (ops[i] == &rl_op_mla_decode && m.cc == 100 && which == RL_MLA_Q_LEN)
+                continue;
             double more = 1 + floor(p[which] * uniform());
             p[which] += more;
             if (which == RL_ATT_Q_LEN)
                 p[RL_ATT_KV_LEN] += more;
             double u = ops[i]->time(p, &m, c, NULL);
-            cr_assert(u > 0.985 * t, "%s %s: %g s, one larger %g s", ops[i]->name,
-                      rl_op_format(ops[i], p, text, sizeof text), t, u);
+            cr_assert(u > 0.985 * t, "%s %s, cc %d: %g s, %g in place %d: %g s",
+                      ops[i]->name, rl_op_format(ops[i], p, text, sizeof text), m.cc, t,
+                      more, which, u);
         }
     }
 }
@@ -184,4 +197,85 @@ Test(kern_attention, cold_caches_cost_more)
             cr_assert(ops[i]->time(p, &cold, c, NULL) >=
                       ops[i]->time(p, &warm, c, NULL) * (1 - 1e-9));
         }
+}
+
+static double seconds(const struct rl_op_type *op, const char *text,
+                      const struct rl_machine *m, const double *c)
+{
+    struct rl_error err = {0};
+    double p[RL_MAXPARAMS];
+    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s: %s", text, err.text);
+    return op->time(p, m, c, NULL);
+}
+
+#define LATENT "q_len=1 kv_lora_rank=512 rope_dim=64 nope_dim=128 v_dim=128 dtype=bf16 "
+
+/* A library's kernel follows the architecture: on mma.sync always four CTAs to a
+ * sequence, so that 16 sequences take no longer than one; on wgmma one sequence
+ * spreads over the SMs; on tcgen05 64 heads are padded to 128; the
+ * fp8 kernel of sm_120 for 128 heads is the faster one. */
+Test(kern_attention, latent_kernel_of_the_architecture)
+{
+    const struct rl_op_type *op = &rl_op_mla_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 0);
+    priors(op, c);
+    double spread = seconds(op, LATENT "batch=1 kv_len=65536 heads=16", &m, c);
+    m.cc = 80;
+    double one = seconds(op, LATENT "batch=1 kv_len=65536 heads=16", &m, c);
+    double all = seconds(op, LATENT "batch=16 kv_len=65536 heads=16", &m, c);
+    cr_expect(one > 5 * spread, "%g s, %g s spread over SMs", one, spread);
+    cr_expect(all < 1.1 * one, "%g s for 16 sequences, %g s for one", all, one);
+    m.cc = 100;
+    double half = seconds(op, LATENT "batch=256 kv_len=8192 heads=64", &m, c);
+    double full = seconds(op, LATENT "batch=256 kv_len=8192 heads=128", &m, c);
+    cr_expect(full < 1.3 * half, "%g s for 128 heads, %g s for 64", full, half);
+    m.cc = 120;
+    for (int i = 0; op->coef[i].name; i++)
+        if (!strcmp(op->coef[i].name, "rate"))
+            c[i] = 1; /* elements per clock, as fitted on mma.sync parts */
+    half = seconds(op, LATENT "batch=1 kv_len=65536 heads=64 kv_dtype=fp8", &m, c);
+    full = seconds(op, LATENT "batch=1 kv_len=65536 heads=128 kv_dtype=fp8", &m, c);
+    cr_expect(full < 0.5 * half, "%g s for 128 heads, %g s for 64", full, half);
+}
+
+/* A window ends within a block of keys on either side, all of which is read. */
+Test(kern_attention, window_reads_whole_blocks)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 0);
+    priors(op, c);
+#define CALL "batch=4096 q_len=1 heads=32 kv_heads=8 head_dim=128 dtype=bf16 "
+    double alone = seconds(op, CALL "kv_len=512", &m, c);
+    double within = seconds(op, CALL "kv_len=8192 window=512", &m, c);
+    double more = 4096 * 96 * 8 * 256 * 2.0 / m.dram_peak;
+    cr_expect(within > alone + 0.8 * more && within < alone + 1.5 * more,
+              "%g s, %g s without, %g s more bytes", within, alone, more);
+#undef CALL
+}
+
+/* Where a kernel evaluates the window's mask, tiles inside it pay as well. */
+Test(kern_attention, mask_costs_inside_the_window)
+{
+    const struct rl_op_type *op = &rl_op_attention_prefill;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 1);
+    priors(op, c);
+    for (int i = 0; op->coef[i].name; i++) {
+        if (!strcmp(op->coef[i].name, "window"))
+            c[i] = 1;
+        if (!strcmp(op->coef[i].name, "skip"))
+            c[i] = 8;
+    }
+#define CALL "batch=8 q_len=4096 kv_len=4096 heads=32 kv_heads=8 head_dim=64 dtype=bf16 "
+    double without = seconds(op, CALL, &m, c);
+    double with = seconds(op, CALL "window=4095", &m, c);
+    double mask = 8 * 8 * 32.0 * 4096 * 4097 / 2 / m.sfu; /* 8 exp a score */
+    cr_expect(with > without + mask && with < without + 1.3 * mask, "%g s, %g s, mask %g",
+              with, without, mask);
+#undef CALL
 }
