@@ -48,6 +48,7 @@ enum {
     REDUCE_BW,
     CLOCK,
     WAVE,
+    EXPOSED,
     QUANT_BW,
     QUANT_ROW,
     QUANT_CTA,
@@ -86,6 +87,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
     {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "1: whole waves; 0: work shared evenly"},
+    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of it that no other CTA hides"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
@@ -197,14 +199,14 @@ struct best {
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
-    double rows = t->a < g->m ? t->a : g->m;
+    double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
     double per_sm = g->per_sm * t->cm * whole(g->m / (t->a * t->cm)) * t->cn *
                     whole(g->n / (t->b * t->cn));
     struct part p = {
         .per_sm = per_sm,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
-        .load = g->l2_s * (t->a * g->xb + t->b * g->wb),
-        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * t->b,
+        .load = g->l2_s * (rows * g->xb + cols * g->wb),
+        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
     p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
@@ -217,7 +219,7 @@ static double try_split(const struct gemm *g, const struct part *p, double split
 {
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
-    *tensor = waves * (p->fma * share + p->once);
+    *tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
     *l2 = waves * p->load * share;
     return cube(*tensor) + cube(*l2) + g->dram3 + cube(p->few * share) +
            g->chain3 * cube(share * even);
