@@ -53,23 +53,27 @@ enum {
     QUANT_ROW,
     QUANT_CTA,
     FLOOR,
-    TURNS,
-    MENU
+    STACK
 };
 
-/* How a benchmark takes its operands in turn: weights and inputs in memory, one
- * set of them a call; `fill`: only so many weights as L2 holds. */
-static const struct turns {
+/* What a library picks from, and how its benchmark takes operands in turn (see
+ * above): weights and inputs in memory, one set of them a call; `fill`: no more
+ * weights than the L2 holds. */
+static const struct stack {
+    enum rl_gemm_menu menu;
     double weights, inputs;
     bool fill;
-} turns[] = {
-    {6, 1, false}, /* vLLM */
-    {6, 6, false}, /* SGLang */
-    {5, 1, true},  /* TensorRT-LLM */
-    {5, 1, false}, /* earlier versions of it */
-    {1, 1, false}, /* vLLM, block fp8 and nvfp4 */
+} stacks[] = {
+    {RL_GEMM_SPLIT, 6, 1, false},   /* vLLM */
+    {RL_GEMM_SPLIT, 6, 6, false},   /* SGLang */
+    {RL_GEMM_SPLIT, 5, 1, true},    /* TensorRT-LLM */
+    {RL_GEMM_UNSPLIT, 6, 1, false}, /* the same three, k whole */
+    {RL_GEMM_UNSPLIT, 6, 6, false}, {RL_GEMM_UNSPLIT, 5, 1, true},
+    {RL_GEMM_UNSPLIT, 1, 1, false}, /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false},     /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false},    /* fp8 */
 };
-enum { NTURNS = sizeof turns / sizeof *turns };
+enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
     {"fixed", "us", RL_C_LOG, 2.8, 0.3, 400, 0.5, "launch and the first loads"},
@@ -92,8 +96,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
-    {"turns", "1", RL_C_CHOICE, 0, 0, NTURNS - 1, 0, "operands in turn in the benchmark"},
-    {"menu", "1", RL_C_CHOICE, 0, 0, RL_GEMM_NMENUS - 1, 0, "enum rl_gemm_menu"},
+    {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0, "row of stacks[]"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -101,10 +104,11 @@ static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
 enum { NSPLITS = sizeof splits / sizeof *splits };
 static const double SPLIT_CTAS = 4;   /* no split beyond so many CTAs per SM */
 static const double OUT_BYTES = 2;    /* Y in 16 bits */
+static const double IN_BYTES = 2;     /* X before it is quantised */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
-static const double SMALL = 2097152; /* m·n·k */
+static const double SMALL = 2097152;  /* m·n·k */
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
@@ -149,17 +153,19 @@ static bool quantises(const struct rl_dtype_info *dt)
 }
 
 /* Sets g->dram_s; returns the share of X that L2 does not hold. */
-static double dram(struct gemm *g, const struct rl_machine *mc, double k, const double *c)
+static double dram(struct gemm *g, const struct rl_machine *mc, double k,
+                   double read_bytes, const double *c)
 {
-    const struct turns *in = &turns[(int)c[TURNS]];
+    const struct stack *in = &stacks[(int)c[STACK]];
     double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * OUT_BYTES;
-    double room = c[KEEP] * mc->l2_bytes + 1, once = w + x + y;
+    double held = x + g->m * k * read_bytes; /* X as it is and quantised */
+    double room = c[KEEP] * mc->l2_bytes + 1, once = w + held + y;
     double all = in->weights, ymiss = miss(once, room, c[KEEP_SHARP]);
     double wmiss = 1, xmiss = ymiss;
     if (mc->warm > 0) {
         if (in->fill)
             all = fmin(all, whole(mc->l2_bytes / w));
-        double between = in->inputs > 1 ? all * (w + x) + y : all * w + x + y;
+        double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
         wmiss = miss(between, room, c[KEEP_SHARP]);
         xmiss = in->inputs > 1 ? wmiss : ymiss;
     }
@@ -262,7 +268,8 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
     }
 }
 
-static bool splits_k(const struct rl_machine *mc, const struct gemm *g, int menu)
+static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
+                     enum rl_gemm_menu menu)
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
@@ -286,12 +293,12 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     double k = p[RL_GEMM_K];
     g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * whole(k / g.k_step);
-    double xmiss = dram(&g, mc, k, c);
+    double xmiss = dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, c);
     prepare(&g, mc, dt, c);
 
-    int n, menu = (int)c[MENU];
-    const struct rl_gemm_tile *tile =
-        rl_gemm_tiles((enum rl_gemm_menu)menu, mc->cc, g.m, g.n, &n);
+    int n;
+    enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
+    const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
     struct best best = {INFINITY, 0, 0};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
 
