@@ -41,6 +41,7 @@ enum {
     EPILOGUE,
     DRAM,
     FEW,
+    FILL,
     L2,
     KEEP,
     KEEP_SHARP,
@@ -84,6 +85,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"epilogue", "1", RL_C_LOG, 1.7, 0.05, 20, 0.7, "output bytes over the L2 rate"},
     {"dram", "1", RL_C_LOG, 0.9, 0.4, 1.15, 0.1, "sustained DRAM rate reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
+    {"fill", "1", RL_C_LOG, 100, 1, 3000, 1, "k steps that a CTA's first loads take"},
     {"l2", "1", RL_C_LOG, 1.3, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.8, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
     {"keep_sharp", "1", RL_C_LOG, 10, 1, 60, 0.5, "sharpness of that boundary"},
@@ -122,6 +124,7 @@ struct gemm {
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
     double dram3, chain3;    /* cubes of dram_s and of the seconds of k steps */
+    double in_s;             /* of dram_s, the operands */
     double reduce_s, part_s; /* fixed; per part */
     const double *c;
 };
@@ -169,7 +172,9 @@ static double dram(struct gemm *g, const struct rl_machine *mc, double k,
         wmiss = miss(between, room, c[KEEP_SHARP]);
         xmiss = in->inputs > 1 ? wmiss : ymiss;
     }
-    g->dram_s = (w * wmiss + x * xmiss + y * ymiss) / (c[DRAM] * mc->dram);
+    double bw = c[DRAM] * mc->dram;
+    g->in_s = (w * wmiss + x * xmiss) / bw;
+    g->dram_s = g->in_s + y * ymiss / bw;
     return xmiss;
 }
 
@@ -227,7 +232,8 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     double waves = even + g->c[WAVE] * (whole(per) - even);
     *tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
     *l2 = waves * p->load * share;
-    return cube(*tensor) + cube(*l2) + g->dram3 + cube(p->few * share) +
+    double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
+    return cube(*tensor) + cube(*l2) + cube(dram) + cube(p->few * share) +
            g->chain3 * cube(share * even);
 }
 
