@@ -7,9 +7,12 @@
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, and its
- *           output written after the main loop
- *   l2      the (a + b)·k operands that the CTAs of an SM read from L2
- *   dram    compulsory bytes that L2 does not hold
+ *           output written after the main loop, of which the next CTA on that SM
+ *           may hide a part
+ *   l2      the operands that the CTAs of an SM read from L2; rows beyond m and
+ *           columns beyond n are computed but not read
+ *   dram    compulsory bytes that L2 does not hold, operands slower where a CTA's
+ *           k is so short that its first loads count
  *   few     the same where too few CTAs ask to keep DRAM busy
  *   chain   k steps of one CTA one after another, whatever the tile
  *
@@ -17,13 +20,18 @@
  * the measured operator contains.  The cubes join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
- * Measured rows replay the operator in a CUDA graph: aiconfigurator's collectors
- * take five or six copies of the weights in turn and (SGLang's) of the inputs,
- * so that the working set in L2 is `copies`·W + `xcopies`·X + Y.  With
- * machine->warm 0 the weights come from DRAM.
+ * Measured rows replay the operator in a CUDA graph (aiconfigurator
+ * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
+ * over one input, SGLang's with six inputs too, TensorRT-LLM's with as many
+ * weights as fill the L2 but five at most.  What comes between two uses of an
+ * operand decides whether L2 still holds it.  With machine->warm 0 the weights
+ * come from DRAM.
  *
  * Ignores: order of the CTAs (DRAM is charged once), power limits but for one
- * slow-down in long compute, and how well the library really chooses.
+ * slow-down in long compute, and how well the library really chooses, but for
+ * one thing: on parts with GDDR cuBLAS leaves k whole up to 2²¹ multiply-adds,
+ * where a split would be up to seven times as fast.  That is left out within a
+ * model (warm 0), where more rows would come out faster.
  */
 #include "gemm_tiles.h"
 #include "kern_root.h"
@@ -57,9 +65,8 @@ enum {
     STACK
 };
 
-/* What a library picks from, and how its benchmark takes operands in turn (see
- * above): weights and inputs in memory, one set of them a call; `fill`: no more
- * weights than the L2 holds. */
+/* What a library picks from, and how its benchmark takes operands in turn: sets of
+ * weights and inputs in memory, one a call; `fill`: no more weights than fill L2. */
 static const struct stack {
     enum rl_gemm_menu menu;
     double weights, inputs;
@@ -93,7 +100,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
     {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "1: whole waves; 0: work shared evenly"},
-    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of it that no other CTA hides"},
+    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of the two that no CTA hides"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
@@ -110,7 +117,7 @@ static const double IN_BYTES = 2;     /* X before it is quantised */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
-static const double SMALL = 2097152;  /* m·n·k */
+static const double SMALL = 2097152;  /* m·n·k that GDDR parts do not split */
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
@@ -155,7 +162,7 @@ static bool quantises(const struct rl_dtype_info *dt)
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
 }
 
-/* Sets g->dram_s; returns the share of X that L2 does not hold. */
+/* Sets g->dram_s and g->in_s; returns the share of X that L2 does not hold. */
 static double dram(struct gemm *g, const struct rl_machine *mc, double k,
                    double read_bytes, const double *c)
 {
@@ -274,6 +281,8 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
     }
 }
 
+/* cuBLAS on GDDR parts takes one CTA per tile for small products: the same limit
+ * in three stacks on sm_89 and sm_120, not on sm_80. */
 static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
                      enum rl_gemm_menu menu)
 {
