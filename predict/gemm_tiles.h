@@ -14,8 +14,7 @@ enum rl_gemm_menu {
     RL_GEMM_SPLIT,   /* the best tile, k split where that helps: cuBLAS */
     RL_GEMM_UNSPLIT, /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
     RL_GEMM_SGL,     /* the table of sgl-kernel */
-    RL_GEMM_VLLM,    /* the table of vLLM */
-    RL_GEMM_NMENUS
+    RL_GEMM_VLLM     /* the table of vLLM */
 };
 
 enum { RL_GEMM_MAXTILES = 24 }; /* of a menu */
