@@ -39,6 +39,18 @@ static bool passes(const struct rl_segment *s, const struct box *b)
     return from < to;
 }
 
+/* On which side of a line a point lies. */
+static double side(const struct rl_segment *s, double x, double y)
+{
+    return (s->x1 - s->x0) * (y - s->y0) - (s->y1 - s->y0) * (x - s->x0);
+}
+
+static bool cross(const struct rl_segment *a, const struct rl_segment *b)
+{
+    return side(a, b->x0, b->y0) * side(a, b->x1, b->y1) < 0 &&
+           side(b, a->x0, a->y0) * side(b, a->x1, a->y1) < 0;
+}
+
 static struct box box_of(const struct rl_label *l)
 {
     return (struct box){l->lx, l->ly - HEIGHT / 2, l->lx + l->width, l->ly + HEIGHT / 2};
@@ -71,7 +83,8 @@ static bool blocked(const struct rl_label *l, int n, int i)
         struct box other = box_of(&l[k]);
         struct rl_segment its = leader(&l[k]);
         if (overlap(&mine, &other) || (l[i].far && passes(&lead, &other)) ||
-            (l[k].far && passes(&its, &mine)))
+            (l[k].far && passes(&its, &mine)) ||
+            (l[i].far && l[k].far && cross(&lead, &its)))
             return true;
     }
     return false;
@@ -91,14 +104,20 @@ static void propose(struct rl_label *l, double angle, double away)
     l->far = away > 0.35;
 }
 
+/* A name on a line of the picture is for those that must have one (`below`). */
+static const double ON_LINE = 10;
+
 static double cost(const struct rl_label *l, double angle, double away,
                    const struct rl_segment *line, int nlines)
 {
     struct box mine = box_of(l);
+    struct rl_segment lead = leader(l);
     double c = away + 0.02 * fabs(sin(2 * angle)); /* straight beside is calmest */
 
     for (int i = 0; i < nlines; i++)
-        c += passes(&line[i], &mine) ? 1.5 : 0;
+        c += passes(&line[i], &mine)            ? ON_LINE
+             : l->far && cross(&lead, &line[i]) ? 0.4
+                                                : 0;
     if (l->below && (cos(angle) > 0.1 || sin(angle) > 0.1))
         c += 0.2;
     return c;
@@ -119,8 +138,8 @@ static void place(struct rl_label *l, int n, int i, const struct rl_segment *lin
             propose(&l[i], angle, away);
             struct box b = box_of(&l[i]);
             double c = cost(&l[i], angle, away, line, nlines);
-            if (c >= least || b.x0 < 0 || b.x1 > width || b.y0 < 0 || b.y1 > height ||
-                blocked(l, n, i))
+            if (c >= least || (c >= ON_LINE && !l[i].below) || b.x0 < 0 || b.x1 > width ||
+                b.y0 < 0 || b.y1 > height || blocked(l, n, i))
                 continue;
             least = c;
             best = l[i];

@@ -9,7 +9,7 @@
 struct rl_label {
     double x, y;   /* the point */
     double width;  /* of the name */
-    bool below;    /* its place is rather left and below */
+    bool below;    /* rather left and below; it has a name, even across a line */
     double lx, ly; /* found: where the name begins, at half its height */
     double ex, ey; /* where the line from the point meets it */
     bool shown;    /* false: there was no room */
@@ -20,8 +20,8 @@ struct rl_segment {
     double x0, y0, x1, y1;
 };
 
-/* In order: the first ones have the choice.  Lines (a frontier) are crossed only
- * where nothing else is left. */
+/* In order: the first ones have the choice.  Lines (a frontier) are crossed only by
+ * names that must be there, where nothing else is left. */
 void rl_labels_place(struct rl_label *l, int n, const struct rl_segment *line, int nlines,
                      double area_width, double area_height);
 

@@ -18,6 +18,7 @@ unit_tests = \
 	tests/test_kernel.t \
 	tests/test_kern_attention.t \
 	tests/test_kern_moe_comm.t \
+	tests/test_labels.t \
 	tests/test_model.t \
 	tests/test_modelcfg.t \
 	tests/test_op_attention.t \
@@ -38,6 +39,11 @@ unit_tests = \
 tests_test_command_t_SOURCES = \
 	src/command.c \
 	tests/test_command.c
+
+tests_test_labels_t_SOURCES = \
+	src/plot_labels.c \
+	src/plot_labels.h \
+	tests/test_labels.c
 
 tests_test_harness_t_LDADD = libmb.la $(LDADD)
 tests_test_gguf_t_SOURCES = \
