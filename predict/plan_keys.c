@@ -47,6 +47,7 @@ static const char *const number_keys[] = {"act.bytes",
                                           "energy.pause_j",
                                           "page.align",
                                           "step.sequence_us.decode",
+                                          "step.sequence_us.prefill",
                                           "overlap",
                                           "repack.mix",
                                           "split.hop_us",
@@ -85,7 +86,7 @@ static bool has_coef(const struct rl_coef *c, const char *name)
 /* One of a stack's own kernels, of operator `op` or (NULL) of any. */
 static bool impl_has(const struct rl_op_type *op, const char *coef)
 {
-    const struct rl_impl *const tables[] = {rl_ggml_gpu, rl_ggml_cpu};
+    const struct rl_impl *const tables[] = {rl_ggml_gpu, rl_ggml_cpu, rl_torch};
 
     for (size_t t = 0; t < LENGTH(tables); t++)
         for (const struct rl_impl *i = tables[t]; i->op; i++)
