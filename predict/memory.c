@@ -22,6 +22,63 @@ static double div_up(double x, double unit)
     return unit > 0 ? ceil(x / unit) * unit : x;
 }
 
+double rl_weight_bytes(const struct rl_plan *pl)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double bytes = 0;
+
+    for (int c = 1; c < RL_NWCLASSES; c++) {
+        double split = g->resident_split[c] / pl->setup.tp;
+        double each = split + (g->resident[c] - g->resident_split[c]);
+        double exact = pl->setup.dtype ? 0 : pl->model->gguf_bytes[c];
+        if (exact > 0 && g->resident[c] > 0)
+            bytes += exact * each / g->resident[c];
+        else
+            bytes += each * pl->wbytes[c];
+    }
+    return bytes;
+}
+
+double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double block = pl->mem.kv_block, bytes = 0;
+
+    for (size_t i = 0; i < g->ncaches; i++) {
+        const struct rl_cache *c = &g->cache[i];
+        double n = tokens;
+        if (c->kind == RL_CACHE_CROSS)
+            n = enc;
+        else if (c->kind != RL_CACHE_KV)
+            continue;
+        if (c->window > 0 && n > c->window)
+            n = c->window;
+        n = div_up(n, block) + c->fixed;
+        /* heads are dealt out to the ranks, the last one not cut */
+        double share =
+            c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
+        bytes += c->layers * c->elems * n * share;
+    }
+    return bytes * rl_dtype_bytes(pl->kv);
+}
+
+double rl_state_bytes(const struct rl_plan *pl)
+{
+    const struct rl_graph *g = &pl->model->graph;
+    double bytes = 0;
+
+    for (size_t i = 0; i < g->ncaches; i++) {
+        const struct rl_cache *c = &g->cache[i];
+        double share =
+            c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
+        if (c->kind == RL_CACHE_STATE)
+            bytes += c->layers * c->elems * share * rl_dtype_bytes(pl->state);
+        else if (c->kind == RL_CACHE_CONV)
+            bytes += c->layers * c->elems * share * pl->mem.act_bytes;
+    }
+    return bytes;
+}
+
 /* Intermediates of one block alive at its worst moment, bytes per new token:
  * `a` bytes an activation, `eager`: nothing is fused. */
 static double live_set(const struct rl_block *b, double h, double a, bool eager,
@@ -70,97 +127,6 @@ static double live_set(const struct rl_block *b, double h, double a, bool eager,
     }
 }
 
-/* what the plan alone decides */
-
-static double weight_bytes(const struct rl_plan *pl)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double bytes = 0;
-
-    for (int c = 1; c < RL_NWCLASSES; c++) {
-        double split = g->resident_split[c] / pl->setup.tp;
-        double each = split + (g->resident[c] - g->resident_split[c]);
-        double exact = pl->setup.dtype ? 0 : pl->model->gguf_bytes[c];
-        if (exact > 0 && g->resident[c] > 0)
-            bytes += exact * each / g->resident[c];
-        else
-            bytes += each * pl->wbytes[c];
-    }
-    return bytes;
-}
-
-/* Heads are dealt out to the ranks, the last one not cut. */
-static double share_of(const struct rl_plan *pl, const struct rl_cache *c)
-{
-    return c->kv_heads > 0 ? ceil(c->kv_heads / pl->setup.tp) / c->kv_heads : 1;
-}
-
-/* of one sequence */
-static double state_bytes(const struct rl_plan *pl)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double bytes = 0;
-
-    for (size_t i = 0; i < g->ncaches; i++) {
-        const struct rl_cache *c = &g->cache[i];
-        double elems = c->layers * c->elems * share_of(pl, c);
-        if (c->kind == RL_CACHE_STATE)
-            bytes += elems * rl_dtype_bytes(pl->state);
-        else if (c->kind == RL_CACHE_CONV)
-            bytes += elems * pl->mem.act_bytes;
-    }
-    return bytes;
-}
-
-/* The answers met last: the length of the prompt has no part in them. */
-struct rl_longest {
-    atomic_flag busy; /* taken: do without */
-    bool filled;
-    struct rl_query query;
-    double reserved, allocated;
-};
-
-int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
-{
-    const struct rl_graph *g = &pl->model->graph;
-
-    pl->mem.live = rl_alloc(g->nblocks, sizeof *pl->mem.live, err);
-    pl->mem.kv_share = rl_alloc(g->ncaches, sizeof *pl->mem.kv_share, err);
-    pl->longest = rl_alloc(1, sizeof *pl->longest, err);
-    if (!pl->mem.live || !pl->mem.kv_share || !pl->longest)
-        return -1;
-    atomic_flag_clear(&pl->longest->busy);
-    for (size_t i = 0; i < g->nblocks; i++)
-        pl->mem.live[i] = live_set(&g->block[i], g->hidden, pl->mem.act_bytes,
-                                   pl->mem.eager, pl->setup.tp);
-    for (size_t i = 0; i < g->ncaches; i++)
-        pl->mem.kv_share[i] = share_of(pl, &g->cache[i]);
-    pl->mem.weights = weight_bytes(pl);
-    pl->mem.state = state_bytes(pl);
-    return 0;
-}
-
-/* Bytes of the cache of one sequence of `tokens` tokens (encoder length enc). */
-static double kv_bytes(const struct rl_plan *pl, double tokens, double enc)
-{
-    const struct rl_graph *g = &pl->model->graph;
-    double block = pl->mem.kv_block, bytes = 0;
-
-    for (size_t i = 0; i < g->ncaches; i++) {
-        const struct rl_cache *c = &g->cache[i];
-        double n = tokens;
-        if (c->kind == RL_CACHE_CROSS)
-            n = enc;
-        else if (c->kind != RL_CACHE_KV)
-            continue;
-        if (c->window > 0 && n > c->window)
-            n = c->window;
-        n = div_up(n, block) + c->fixed;
-        bytes += c->layers * c->elems * n * pl->mem.kv_share[i];
-    }
-    return bytes * rl_dtype_bytes(pl->kv);
-}
-
 struct peak {
     double activations, logits;
     double moments; /* all moments together: what an allocator that keeps freed
@@ -187,8 +153,10 @@ static double layer_peak(const struct rl_plan *pl, const struct pass_size *z, do
         mask = a * z->longest * z->cached;
     *sum = residual + mask;
     for (size_t i = 0; i < g->nblocks; i++) {
-        double live = z->n * pl->mem.live[i] + mask;
-        if (g->block[i].kind == RL_BLK_ATTN)
+        const struct rl_block *b = &g->block[i];
+        double live =
+            z->n * live_set(b, g->hidden, a, pl->mem.eager, pl->setup.tp) + mask;
+        if (b->kind == RL_BLK_ATTN)
             live += mask;
         peak = live > peak ? live : peak;
         *sum += live - mask;
@@ -252,11 +220,11 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
     struct peak p = query_peak(pl, q, g->encoder_decoder ? q->ctx : prompt);
 
-    m->weights = pl->mem.weights;
+    m->weights = rl_weight_bytes(pl);
     m->kv_cache = g->has_decode
-                      ? q->batch * kv_bytes(pl, q->context_depth + prompt + steps, enc)
+                      ? q->batch * rl_kv_bytes(pl, q->context_depth + prompt + steps, enc)
                       : 0;
-    m->state = q->batch * pl->mem.state;
+    m->state = q->batch * rl_state_bytes(pl);
     m->activations = p.activations;
     m->logits = p.logits;
     m->workspace = pl->mem.workspace + pl->mem.repack;
@@ -311,6 +279,22 @@ static double longest(const struct rl_plan *pl, const struct rl_query *query,
         }
     }
     return lo;
+}
+
+/* The answers met last: the length of the prompt has no part in them. */
+struct rl_longest {
+    atomic_flag busy; /* taken: do without */
+    bool filled;
+    struct rl_query query;
+    double reserved, allocated;
+};
+
+struct rl_longest *rl_longest_new(struct rl_error *err)
+{
+    struct rl_longest *l = rl_alloc(1, sizeof *l, err);
+    if (l)
+        atomic_flag_clear(&l->busy);
+    return l;
 }
 
 static bool same_but_ctx(const struct rl_query *a, const struct rl_query *b)

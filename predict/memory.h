@@ -13,7 +13,10 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
 void rl_max_ctx(const struct rl_plan *pl, const struct rl_query *q,
                 struct rl_prediction *out);
 
-/* Fills in what of it the plan alone decides; the plan's nodes are bound. */
-int rl_memory_bind(struct rl_plan *pl, struct rl_error *err);
+/* Bytes of the weights on one device, and of cache and state for one sequence
+ * with `tokens` tokens in the cache (encoder length enc). */
+double rl_weight_bytes(const struct rl_plan *pl);
+double rl_kv_bytes(const struct rl_plan *pl, double tokens, double enc);
+double rl_state_bytes(const struct rl_plan *pl);
 
 #endif

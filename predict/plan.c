@@ -2,7 +2,6 @@
 #include "plan.h"
 #include "err.h"
 #include "kern_impl.h"
-#include "memory.h"
 #include "ops.h"
 
 #include <math.h>
@@ -525,11 +524,10 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
             return -1;
     rl_plan_prepare(pl);
     pl->memo = rl_memo_new(pl->nnodes, err);
-    if (!pl->memo)
+    pl->longest = rl_longest_new(err);
+    if (!pl->memo || !pl->longest)
         return -1;
     rl_plan_weights(pl);
-    if (rl_memory_bind(pl, err))
-        return -1;
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",
                      pl->runtime->id);
@@ -592,8 +590,6 @@ void rl_plan_free(struct rl_plan *pl)
     rl_kernel_db_free(pl->own_db);
     rl_graph_clear(&pl->merged);
     free(pl->longest);
-    free(pl->mem.live);
-    free(pl->mem.kv_share);
     free(pl->memo);
     free(pl->node);
     free(pl);

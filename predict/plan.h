@@ -92,10 +92,6 @@ struct rl_plan {
         double act_bytes;   /* of an activation element in memory */
         double repack;      /* bytes of a second, rearranged copy of weights */
         bool upcast;        /* logits get an fp32 copy where the model does so */
-        double weights;     /* bytes on one device */
-        double state;       /* bytes of one sequence's recurrent state */
-        double *live;       /* [blocks] intermediates, bytes a new token */
-        double *kv_share;   /* [caches] part that one rank keeps */
     } mem;
     struct {          /* layers over several devices */
         double stage; /* slowest stage over the mean; 0: not modelled */
@@ -117,6 +113,8 @@ struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_devi
 
 /* Room for the sums of passes met last; released by free(). */
 struct rl_memo *rl_memo_new(int nnodes, struct rl_error *err);
+/* Room for the longest prompt met last; released by free(). */
+struct rl_longest *rl_longest_new(struct rl_error *err);
 /* Fills in what queries need of the bound nodes: twins, parts, groups. */
 void rl_plan_prepare(struct rl_plan *pl);
 
