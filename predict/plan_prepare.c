@@ -37,7 +37,8 @@ static void find_part(struct rl_plan *pl, struct rl_bound_node *b)
 static bool same_choice(const struct rl_choice *a, const struct rl_choice *b)
 {
     return a->impl == b->impl && a->kernel == b->kernel && a->log_lo == b->log_lo &&
-           a->log_hi == b->log_hi && !memcmp(a->coef, b->coef, sizeof a->coef);
+           a->log_hi == b->log_hi && a->share == b->share &&
+           !memcmp(a->coef, b->coef, sizeof a->coef);
 }
 
 static bool same_sizes(const struct rl_bound_node *a, const struct rl_bound_node *b)
@@ -57,8 +58,9 @@ static bool same_cost(const struct rl_bound_node *a, const struct rl_bound_node 
     return same_sizes(a, b) && same_choice(&a->choice, &b->choice) && a->alt == b->alt &&
            a->alt_from == b->alt_from && same_choice(&a->alt_choice, &b->alt_choice) &&
            a->launches[0] == b->launches[0] && a->launches[1] == b->launches[1] &&
-           a->traffic == b->traffic && a->chain == b->chain && a->plain == b->plain &&
-           a->node->fusable == b->node->fusable;
+           a->host[0] == b->host[0] && a->host[1] == b->host[1] &&
+           a->traffic == b->traffic && a->repeat == b->repeat && a->chain == b->chain &&
+           a->plain == b->plain && a->node->fusable == b->node->fusable;
 }
 
 void rl_plan_prepare(struct rl_plan *pl)
