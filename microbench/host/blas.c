@@ -159,10 +159,10 @@ static double sgemm_run(struct mb_env *e, struct mb_case *c, long reps,
     struct blas *b = e->blas;
     if (b->set_threads)
         b->set_threads(c->threads);
-    double t = mb_now();
+    double t = mb_own_now(c->threads);
     for (long i = 0; i < reps; i++)
         sgemm_once(e, c);
-    return mb_now() - t;
+    return mb_own_now(c->threads) - t;
 }
 
 static void sgemm_teardown(struct mb_env *e, struct mb_case *c)

@@ -56,6 +56,9 @@ float mb_from_fp16(uint16_t x);
 int mb_expect(const char *what, double got, double want, double scale, double tol,
               struct rl_error *err);
 
+/* Seconds of a clock for work of n threads: of one, the CPU time it used, so that
+ * what others took from it does not count; of several, the wall clock. */
+double mb_own_now(int n);
 double mb_measure_clock(void); /* Hz, dependent one-cycle instructions; 0: unknown */
 
 /* Seconds that `reps` calls of fn on n threads took. */
