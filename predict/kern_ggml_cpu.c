@@ -53,12 +53,23 @@ static const struct rl_coef gemm_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
+/* The dot products of block formats are written for vectors of 256 bits: a core
+ * whose FMA units are wider runs them no faster (32 FLOP/clk; seen on a Xeon of 64,
+ * docs/models-llamacpp.md). */
+static double fma_peak(const struct rl_machine *m, enum rl_dtype t)
+{
+    double peak = m->peak[RL_FP32];
+    bool block = t != RL_DT_FP32 && t != RL_DT_FP16 && t != RL_DT_BF16;
+    return block ? fmin(peak, 32 * core_clocks(m)) : peak;
+}
+
 static double gemm_time(const double *p, const struct rl_machine *m, const double *c,
                         double part[RL_NBOUNDS])
 {
     double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
     double bytes = n * k * rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    double peak = m->peak[RL_FP32], memory = bytes / (c[G_DRAM] * m->dram);
+    double peak = fma_peak(m, (enum rl_dtype)p[RL_GEMM_DTYPE]),
+           memory = bytes / (c[G_DRAM] * m->dram);
     double compute = bytes / (c[G_HOT] * peak);
     double node = nodes_s(m, 1, c[G_NODE]);
 
