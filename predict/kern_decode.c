@@ -170,9 +170,9 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
     *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
 }
 
-/* What CTAs cost beside streaming.  TensorRT-LLM's kernels (alt ≥ 2) hide the
- * first wave in the fixed time; its vector one runs more than one wave with
- * smaller blocks, several to an SM. */
+/* What CTAs cost beside streaming.  TensorRT-LLM's tensor-core kernel (alt 2)
+ * hides the first wave in the fixed time; its vector one runs more than one wave
+ * with smaller blocks, several to an SM. */
 static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {

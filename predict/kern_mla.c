@@ -318,7 +318,7 @@ static double stream_seconds(const struct call *a, const struct rl_machine *m,
         limit[1] =
             elements / (c[D_SIMT] * m->clock_hz * fmin(m->sm, g->ctas * g->splits));
         limit[1] = fmax(limit[1], elements * 2 * a->heads * a->l /
-                                      m->peak[narrow ? RL_FP8 : RL_BF16]);
+                                      m->peak[a->narrow ? RL_FP8 : RL_BF16]);
         limit[2] = 0;
     }
     double n = c[D_NORM];
