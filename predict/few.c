@@ -5,7 +5,8 @@
  * variance along its direction away.  The next sample is the row that takes most
  * from the variance summed over all rows (Bayesian I-optimal design, greedy): it
  * comes out where latencies, bandwidths and peaks are each seen alone.
- * The fit: from each of the nearest entries in turn, each with its own variants;
+ * The fit: from each of the nearest entries in turn (2 N - 1, at most 12, for N
+ * samples), each with its own variants;
  * the one that the samples move least from its centre wins (least cost, prior
  * included), the nearest where two are alike.
  * Ignores: how long a sample takes; that a variant may be unlike all entries.
@@ -217,6 +218,8 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
     if (!c)
         return -1;
     int n = rl_choose_near(ask, CANDIDATES, c), which = 0, rc = 0;
+    if ((size_t)n > 2 * d->n) /* one row cannot tell entries apart */
+        n = (int)(2 * d->n) - 1;
     double rms = 0;
     memset(out, 0, sizeof *out);
     memcpy(out->fit.coef, c->coef, sizeof c->coef);
