@@ -20,13 +20,13 @@ static const struct rl_gemm_tile menu[] = {
     {256, 128, 1, 1, 128}, {128, 256, 1, 1, 64},  {128, 128, 1, 1, 64},
     {64, 256, 1, 1, 0},    {256, 64, 1, 1, 128},  {64, 128, 1, 1, 32},
     {128, 64, 1, 1, 64},   {64, 64, 1, 1, 16},    {32, 128, 1, 1, 16},
-    {16, 128, 1, 1, 0},    {16, 64, 1, 1, 0},     {128, 32, 1, 1, 0},
-    {256, 32, 1, 1, 128},  {256, 256, 1, 1, 128}, {128, 192, 1, 1, 64},
-    {192, 128, 1, 1, 128}, {64, 192, 1, 1, 0},    {128, 96, 1, 1, 0},
-    {64, 32, 1, 1, 0},     {64, 16, 1, 1, 0},     {192, 256, 1, 1, 128},
-    {128, 160, 1, 1, 0},   {160, 128, 1, 1, 128}, {256, 192, 1, 1, 128},
+    {16, 128, 1, 1, 0},    {16, 64, 1, 1, 0},     {256, 256, 1, 1, 128},
+    {128, 192, 1, 1, 64},  {192, 128, 1, 1, 128}, {64, 192, 1, 1, 0},
+    {128, 96, 1, 1, 0},    {64, 32, 1, 1, 0},     {64, 16, 1, 1, 0},
+    {192, 256, 1, 1, 128}, {128, 160, 1, 1, 0},   {160, 128, 1, 1, 128},
+    {256, 192, 1, 1, 128},
 };
-enum { NMENU = sizeof menu / sizeof *menu, NCOARSE = 13 };
+enum { NMENU = sizeof menu / sizeof *menu, NCOARSE = 11 };
 
 /* One row of a dispatch table; the first that fits counts.  A tile of two SMs
  * (sm_100, 256 rows) stands here as the half of each. */
@@ -96,6 +96,11 @@ static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m,
     return &r->tile;
 }
 
+bool rl_gemm_fine(int cc)
+{
+    return cc >= 90 && cc < 120;
+}
+
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
                                          double cols, int *n)
 {
@@ -103,6 +108,6 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
         *n = 1;
         return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols);
     }
-    *n = cc >= 90 && cc < 120 ? NMENU : NCOARSE;
+    *n = rl_gemm_fine(cc) ? NMENU : NCOARSE;
     return menu;
 }

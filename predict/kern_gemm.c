@@ -7,9 +7,12 @@
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, and its
- *           output written after the main loop
- *   l2      the (a + b)·k operands that the CTAs of an SM read from L2
- *   dram    compulsory bytes that L2 does not hold
+ *           output written after the main loop, of which the next CTA on that SM
+ *           may hide a part
+ *   l2      the operands that the CTAs of an SM read from L2; rows beyond m and
+ *           columns beyond n are computed but not read
+ *   dram    compulsory bytes that L2 does not hold, operands slower where a CTA's
+ *           k is so short that its first loads count
  *   few     the same where too few CTAs ask to keep DRAM busy
  *   chain   k steps of one CTA one after another, whatever the tile
  *
@@ -17,13 +20,18 @@
  * the measured operator contains.  The cubes join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
- * Measured rows replay the operator in a CUDA graph: aiconfigurator's collectors
- * take five or six copies of the weights in turn and (SGLang's) of the inputs,
- * so that the working set in L2 is `copies`·W + `xcopies`·X + Y.  With
- * machine->warm 0 the weights come from DRAM.
+ * Measured rows replay the operator in a CUDA graph (aiconfigurator
+ * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
+ * over one input, SGLang's with six inputs too, TensorRT-LLM's with as many
+ * weights as fill the L2 but five at most.  What comes between two uses of an
+ * operand decides whether L2 still holds it.  With machine->warm 0 the weights
+ * come from DRAM.
  *
  * Ignores: order of the CTAs (DRAM is charged once), power limits but for one
- * slow-down in long compute, and how well the library really chooses.
+ * slow-down in long compute, and how well the library really chooses, but for
+ * one thing: on parts with GDDR cuBLAS leaves k whole up to 2²¹ multiply-adds,
+ * where a split would be up to seven times as fast.  That is left out within a
+ * model (warm 0), where more rows would come out faster.
  */
 #include "gemm_tiles.h"
 #include "kern_root.h"
@@ -41,61 +49,81 @@ enum {
     EPILOGUE,
     DRAM,
     FEW,
+    FILL,
     L2,
     KEEP,
     KEEP_SHARP,
-    COPIES,
-    XCOPIES,
     REDUCE,
     REDUCE_BW,
     CLOCK,
     WAVE,
+    EXPOSED,
     QUANT_BW,
     QUANT_ROW,
     QUANT_CTA,
     FLOOR,
-    MENU
+    STACK
 };
+
+/* What a library picks from, and how its benchmark takes operands in turn: sets of
+ * weights and inputs in memory, one a call; `fill`: no more weights than fill L2. */
+static const struct stack {
+    enum rl_gemm_menu menu;
+    double weights, inputs;
+    bool fill;
+} stacks[] = {
+    {RL_GEMM_SPLIT, 6, 1, false},   /* vLLM */
+    {RL_GEMM_SPLIT, 6, 6, false},   /* SGLang */
+    {RL_GEMM_SPLIT, 5, 1, true},    /* TensorRT-LLM */
+    {RL_GEMM_UNSPLIT, 6, 1, false}, /* the same three, k whole */
+    {RL_GEMM_UNSPLIT, 6, 6, false}, {RL_GEMM_UNSPLIT, 5, 1, true},
+    {RL_GEMM_UNSPLIT, 1, 1, false}, /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false},     /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false},    /* fp8 */
+};
+enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
     {"fixed", "us", RL_C_LOG, 2.8, 0.3, 400, 0.5, "launch and the first loads"},
     {"eff", "1", RL_C_LOG, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
-    {"chain", "us", RL_C_LOG, 1, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
+    {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.2, 0.01, 5, 0.8, "filling the pipeline, each wave"},
     {"epilogue", "1", RL_C_LOG, 1.7, 0.05, 20, 0.7, "output bytes over the L2 rate"},
     {"dram", "1", RL_C_LOG, 0.9, 0.4, 1.15, 0.1, "sustained DRAM rate reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
+    {"fill", "1", RL_C_LOG, 100, 1, 3000, 1, "k steps that a CTA's first loads take"},
     {"l2", "1", RL_C_LOG, 1.3, 0.05, 6, 0.5, "L2 rate reached"},
-    {"keep", "1", RL_C_LOG, 0.5, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
-    {"keep_sharp", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},
-    {"copies", "1", RL_C_LOG, 5.5, 0.8, 8, 0.3, "weights in turn in the benchmark"},
-    {"xcopies", "1", RL_C_LOG, 2, 0.8, 8, 0.8, "inputs in turn in the benchmark"},
+    {"keep", "1", RL_C_LOG, 0.8, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
+    {"keep_sharp", "1", RL_C_LOG, 10, 1, 60, 0.5, "sharpness of that boundary"},
     {"reduce", "us", RL_C_LOG, 2.5, 0.05, 10, 0.5, "adding the parts of a split k"},
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
     {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "1: whole waves; 0: work shared evenly"},
+    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of ramp and output not hidden"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
-    {"menu", "1", RL_C_CHOICE, 0, 0, RL_GEMM_NMENUS - 1, 0, "enum rl_gemm_menu"},
+    {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0,
+     "menu and benchmark: row of stacks[]"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
 static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
 enum { NSPLITS = sizeof splits / sizeof *splits };
-static const double K_STEP = 64;      /* k is padded to the main loop's step */
 static const double SPLIT_CTAS = 4;   /* no split beyond so many CTAs per SM */
 static const double OUT_BYTES = 2;    /* Y in 16 bits */
+static const double IN_BYTES = 2;     /* X before it is quantised */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
+static const double SMALL = 2097152;  /* m·n·k that GDDR parts do not split */
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
 struct gemm {
-    double m, n, k;          /* k padded */
+    double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
     double per_sm;           /* 1 / SMs */
     double fma_s;            /* seconds of k multiply-adds of one SM */
@@ -104,6 +132,7 @@ struct gemm {
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
     double dram3, chain3;    /* cubes of dram_s and of the seconds of k steps */
+    double in_s;             /* of dram_s, the operands */
     double reduce_s, part_s; /* fixed; per part */
     const double *c;
 };
@@ -132,6 +161,29 @@ static bool quantises(const struct rl_dtype_info *dt)
 {
     return !dt->weight_only && (dt->unit == RL_FP8 || dt->unit == RL_INT8 ||
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
+}
+
+/* Sets g->dram_s and g->in_s; returns the share of X that L2 does not hold. */
+static double dram(struct gemm *g, const struct rl_machine *mc, double k,
+                   double read_bytes, const double *c)
+{
+    const struct stack *in = &stacks[(int)c[STACK]];
+    double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * OUT_BYTES;
+    double held = x + g->m * k * read_bytes; /* X as it is and quantised */
+    double room = c[KEEP] * mc->l2_bytes + 1, once = w + held + y;
+    double all = in->weights, ymiss = miss(once, room, c[KEEP_SHARP]);
+    double wmiss = 1, xmiss = ymiss;
+    if (mc->warm > 0) {
+        if (in->fill)
+            all = fmin(all, whole(mc->l2_bytes / w));
+        double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
+        wmiss = miss(between, room, c[KEEP_SHARP]);
+        xmiss = in->inputs > 1 ? wmiss : ymiss;
+    }
+    double bw = c[DRAM] * mc->dram;
+    g->in_s = (w * wmiss + x * xmiss) / bw;
+    g->dram_s = g->in_s + y * ymiss / bw;
+    return xmiss;
 }
 
 static void prepare(struct gemm *g, const struct rl_machine *mc,
@@ -166,14 +218,14 @@ struct best {
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
-    double rows = t->a < g->m ? t->a : g->m;
+    double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
     double per_sm = g->per_sm * t->cm * whole(g->m / (t->a * t->cm)) * t->cn *
                     whole(g->n / (t->b * t->cn));
     struct part p = {
         .per_sm = per_sm,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
-        .load = g->l2_s * (t->a * g->xb + t->b * g->wb),
-        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * t->b,
+        .load = g->l2_s * (rows * g->xb + cols * g->wb),
+        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
     p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
@@ -186,9 +238,10 @@ static double try_split(const struct gemm *g, const struct part *p, double split
 {
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
-    *tensor = waves * (p->fma * share + p->once);
+    *tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
     *l2 = waves * p->load * share;
-    return cube(*tensor) + cube(*l2) + g->dram3 + cube(p->few * share) +
+    double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
+    return cube(*tensor) + cube(*l2) + cube(dram) + cube(p->few * share) +
            g->chain3 * cube(share * even);
 }
 
@@ -208,7 +261,7 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
         double room = best->seconds - reduce, cubes = cube(room), tensor, l2;
         int in = left;
         bool better = false;
-        if (s > 1 && (g->k < K_STEP * s || room <= g->dram_s))
+        if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
             break;
         left = 0;
         for (int j = 0; j < in; j++) {
@@ -229,6 +282,17 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
     }
 }
 
+/* cuBLAS on GDDR parts takes one CTA per tile for small products: the same limit
+ * in three stacks on sm_89 and sm_120, not on sm_80. */
+static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
+                     enum rl_gemm_menu menu)
+{
+    if (menu != RL_GEMM_SPLIT)
+        return false;
+    bool gddr = mc->cc > 80 && !rl_gemm_fine(mc->cc);
+    return !(mc->warm > 0 && gddr && g->m > 1 && g->m * g->n * g->k <= SMALL);
+}
+
 static double quantise(const struct gemm *g, const struct rl_machine *mc, double missed)
 {
     double bw = missed * mc->dram + (1 - missed) * mc->l2_bw / 2;
@@ -242,20 +306,17 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_GEMM_DTYPE]);
     struct gemm g = {
         .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes};
-    double k = p[RL_GEMM_K], w = g.n * k * g.wb, x = g.m * k * g.xb;
-    double y = g.m * g.n * OUT_BYTES, room = c[KEEP] * mc->l2_bytes + 1;
-    double wmiss =
-        mc->warm > 0 ? miss(c[COPIES] * w + c[XCOPIES] * x + y, room, c[KEEP_SHARP]) : 1;
-    double xmiss = miss(w + c[XCOPIES] * x + y, room, c[KEEP_SHARP]);
-    g.k = K_STEP * whole(k / K_STEP);
-    g.dram_s = (w * wmiss + (x + y) * xmiss) / (c[DRAM] * mc->dram);
+    double k = p[RL_GEMM_K];
+    g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
+    g.k = g.k_step * whole(k / g.k_step);
+    double xmiss = dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, c);
     prepare(&g, mc, dt, c);
 
-    int n, menu = (int)c[MENU];
-    const struct rl_gemm_tile *tile =
-        rl_gemm_tiles((enum rl_gemm_menu)menu, mc->cc, g.m, g.n, &n);
+    int n;
+    enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
+    const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
     struct best best = {INFINITY, 0, 0};
-    search(&g, tile, n, menu == RL_GEMM_SPLIT ? NSPLITS : 1, &best);
+    search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
 
     double t = best.seconds * (1 + c[CLOCK] * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
