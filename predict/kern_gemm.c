@@ -100,12 +100,13 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
     {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "1: whole waves; 0: work shared evenly"},
-    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of the two that no CTA hides"},
+    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of ramp and output not hidden"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
-    {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0, "row of stacks[]"},
+    {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0,
+     "menu and benchmark: row of stacks[]"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
