@@ -27,6 +27,8 @@ static const struct rl_gemm_tile menu[] = {
     {256, 192, 1, 1, 128},
 };
 enum { NMENU = sizeof menu / sizeof *menu, NCOARSE = 11 };
+_Static_assert((int)NMENU <= (int)RL_GEMM_MAXTILES,
+               "the search keeps all tiles of a menu");
 
 /* One row of a dispatch table; the first that fits counts.  A tile of two SMs
  * (sm_100, 256 rows) stands here as the half of each. */
