@@ -84,7 +84,7 @@ static const struct stack {
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
-    {"fixed", "us", RL_C_LOG, 2.8, 0.3, 400, 0.5, "launch and the first loads"},
+    {"fixed", "us", RL_C_LOG, 2.8, 0.3, 20, 0.5, "launches and the first loads"},
     {"eff", "1", RL_C_LOG, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
