@@ -56,7 +56,7 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"tile", "1", RL_C_LOG, 13, 0.5, 300, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"klat", "us", RL_C_LOG, 1, 0.05, 20, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.5, 0.01, 10, 0.8, "one wave's pipeline fill"},
-    {"dram", "1", RL_C_LOG, 0.9, 0.3, 1.1, 0.15, "sustained DRAM rate reached"},
+    {"dram", "1", RL_C_LOG, 0.8, 0.25, 1.1, 0.15, "DRAM peak reached"},
     {"sat", "1", RL_C_LOG, 1.5, 0.1, 20, 0.6, "CTAs per SM that saturate"},
     {"l2", "1", RL_C_LOG, 1.7, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.87, 0.05, 2, 0.5, "share of L2 that repeats find"},
@@ -230,7 +230,7 @@ double rl_kern_moe_time(const double *p, const struct rl_machine *m, const doubl
     double room = c[KEEP] * m->l2_bytes + 1;
     double over = square(square(c[COPIES] * weights / room));
     double miss = m->warm > 0 ? over / (1 + over) : 1;
-    double dram = (miss / (c[DRAM] * m->dram) + (1 - miss) / (c[L2] * m->l2_bw));
+    double dram = (miss / (c[DRAM] * m->dram_peak) + (1 - miss) / (c[L2] * m->l2_bw));
     /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
     double one = square(square((wide + f) * h * wb / room));
     double loads = s.touched + s.rows / c[SHARE] * one / (1 + one);
