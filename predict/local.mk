@@ -82,8 +82,12 @@ librl_la_SOURCES += \
 	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
+	predict/plan_bind.h \
+	predict/plan_dtype.c \
 	predict/plan_keys.c \
+	predict/plan_node.c \
 	predict/plan_prepare.c \
+	predict/plan_stack.c \
 	predict/plan_weights.c \
 	predict/predict.c \
 	predict/runs.c \
