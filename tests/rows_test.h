@@ -35,7 +35,7 @@ static inline double row_error(const struct rl_kernel_db *db,
     cr_assert(d && op, "%s", err.text);
     cr_assert_eq(rl_op_parse(op, row->params, p, &err), 0, "%s", err.text);
     rl_op_dtypes(op, p, &dt, &kv);
-    rl_machine_init(&m, d, NULL, 1);
+    rl_machine_init(&m, d, 1);
     struct rl_ask ask = {db, d, row->runtime, row->impl, op, dt, kv, false};
     rl_choose_by(&ask, &ch);
     cr_expect_eq(ch.trust, RL_TRUST_ENTRY, "no entry: %s %s %s", row->device,

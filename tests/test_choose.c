@@ -149,7 +149,7 @@ Test(few, samples_find_the_entry_that_fits)
     struct rl_fit_prior prior;
     int picked[ROWS], count = 0;
     load("rtx-pro-6000-server");
-    rl_machine_init(&m, device, NULL, 1);
+    rl_machine_init(&m, device, 1);
     struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
     cr_assert_geq(rl_choose_near(&a, 5, near), 4);
     struct rl_sample *row = rows_by(near[3].coef, &m);
@@ -188,7 +188,7 @@ Test(few, none)
     struct rl_few few;
     struct rl_machine m;
     load("l40s");
-    rl_machine_init(&m, device, NULL, 1);
+    rl_machine_init(&m, device, 1);
     struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
     struct rl_fit_data d = {a.op, &m, NULL, 0, NULL, 1};
     rl_choose_by(&a, &one);
