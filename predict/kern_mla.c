@@ -52,10 +52,11 @@ static double fourth(double x)
     return x * x * x * x;
 }
 
-/* The host takes at least `floor` to issue what the call launches. */
-static double above_floor(double t, double floor_us)
+/* The host takes at least `floor` to issue what the call launches; in a model its time
+ * is counted elsewhere, or a graph saves it. */
+static double above_floor(double t, double floor_us, const struct rl_machine *m)
 {
-    return sqrt(sqrt(fourth(t) + fourth(floor_us * 1e-6)));
+    return m->warm > 0 ? sqrt(sqrt(fourth(t) + fourth(floor_us * 1e-6))) : t;
 }
 
 static double join2(double x, double y, double n)
@@ -167,16 +168,16 @@ double rl_kern_mla_prefill_time(const double *p, const struct rl_machine *m,
     double glue = fmax((c[P_KV] * kv + c[P_Q] * rows * (a.dn + a.dr) * 2) * per_byte,
                        a.b * a.l * c[P_TOKEN] * us / m->sm);
     double wide = a.heads * (a.dn + a.dv), up = 0;
-    if (c[P_UP_IN] > 0)
+    if (c[P_UP_IN] > 0 && m->warm > 0) /* in a model it is a GEMM of its own */
         up = 2 * keys * a.r * wide / (c[P_UP] * m->peak[RL_BF16]) +
              keys * wide * 2 * per_byte;
     if (part) {
         part[RL_B_COMPUTE] = core[0] + up;
         part[RL_B_SERIAL] = core[1];
         part[RL_B_MEMORY] = memory + glue;
-        part[RL_B_LAUNCH] = fmax(fixed, c[P_FLOOR] * 1e-6);
+        part[RL_B_LAUNCH] = above_floor(fixed, c[P_FLOOR], m);
     }
-    return above_floor(fixed + join2(busy, memory, c[P_JOIN]) + glue + up, c[P_FLOOR]);
+    return above_floor(fixed + join2(busy, memory, c[P_JOIN]) + glue + up, c[P_FLOOR], m);
 }
 
 /* decode */
@@ -349,7 +350,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
         part[RL_B_COMPUTE] = limit[1];
         part[RL_B_MEMORY] = fmax(limit[0], limit[2]) + append;
         part[RL_B_SERIAL] = ctas;
-        part[RL_B_LAUNCH] = fmax(fixed, c[D_FLOOR] * 1e-6);
+        part[RL_B_LAUNCH] = above_floor(fixed, c[D_FLOOR], m);
     }
-    return above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR]);
+    return above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR], m);
 }

@@ -56,7 +56,7 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"tile", "1", RL_C_LOG, 13, 0.5, 300, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"klat", "us", RL_C_LOG, 1, 0.05, 20, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.5, 0.01, 10, 0.8, "one wave's pipeline fill"},
-    {"dram", "1", RL_C_LOG, 0.8, 0.25, 1.1, 0.15, "DRAM peak reached"},
+    {"dram", "1", RL_C_LOG, 0.8, 0.25, 1, 0.15, "DRAM peak reached"},
     {"sat", "1", RL_C_LOG, 1.5, 0.1, 20, 0.6, "CTAs per SM that saturate"},
     {"l2", "1", RL_C_LOG, 1.7, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.87, 0.05, 2, 0.5, "share of L2 that repeats find"},
