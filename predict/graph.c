@@ -90,16 +90,6 @@ double rl_graph_kv_elems(const struct rl_graph *g)
     return sum;
 }
 
-double rl_graph_state_elems(const struct rl_graph *g)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < g->ncaches; i++)
-        if (g->cache[i].kind == RL_CACHE_STATE || g->cache[i].kind == RL_CACHE_CONV)
-            sum += g->cache[i].layers * g->cache[i].elems;
-    return sum;
-}
-
 static void *copy(const void *from, size_t n, size_t size, struct rl_error *err)
 {
     void *p = rl_alloc(n ? n : 1, size, err);

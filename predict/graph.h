@@ -184,6 +184,5 @@ double rl_graph_streamed(const struct rl_graph *g);
 double rl_graph_kv_elems(const struct rl_graph *g);    /* per token, long context
                                                           limit of unwindowed layers
                                                           plus windowed ones */
-double rl_graph_state_elems(const struct rl_graph *g); /* per sequence */
 
 #endif

@@ -148,6 +148,10 @@ void rl_plan_weights(struct rl_plan *pl);
 /* Is word one of the blank-separated words of list (NULL: of none)? */
 bool rl_word_in(const char *list, const char *word);
 
+/* Does the runtime run on the device? */
+int rl_check_device(const struct rl_runtime *r, const struct rl_device *d,
+                    struct rl_error *err);
+
 void rl_plan_note(struct rl_plan *pl, const char *fmt, ...);
 
 #endif

@@ -50,16 +50,18 @@ static int check_block_format(const struct rl_plan *pl, const char *option,
                    rl_dtype(dt)->name, pl->runtime->name);
 }
 
-/* Formats of weights beside other activations store no cache. */
-static int check_kv_dtype(const struct rl_plan *pl, struct rl_error *err)
+/* Formats of weights beside other activations store no cache and no state. */
+static int check_kept_dtype(const struct rl_plan *pl, const char *option,
+                            enum rl_dtype dt, struct rl_error *err)
 {
-    const struct rl_dtype_info *d = rl_dtype(pl->kv);
+    const struct rl_dtype_info *d = rl_dtype(dt);
 
-    if (d->weight_only || pl->kv == RL_DT_W4A8_MXFP4_MXFP8 || pl->kv == RL_DT_NONE ||
-        rl_dtype_base(pl->kv) != pl->kv)
-        return rl_fail(err, RL_ECONFLICT, "--kv-dtype", 0,
-                       "'%s' is a format of weights, no cache is kept in it", d->name);
-    return check_block_format(pl, "--kv-dtype", pl->kv, err);
+    if (d->weight_only || dt == RL_DT_W4A8_MXFP4_MXFP8 || dt == RL_DT_NONE ||
+        rl_dtype_base(dt) != dt)
+        return rl_fail(err, RL_ECONFLICT, option, 0,
+                       "'%s' is a format of weights, nothing else is kept in it",
+                       d->name);
+    return check_block_format(pl, option, dt, err);
 }
 
 /* What the activations are kept in beside weights of this format. */
@@ -106,9 +108,10 @@ int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err)
         return -1;
     pl->act = activation_dtype(pl, pl->dtype);
     if (parse_dtype("--kv-dtype", s->kv_dtype, pl->act, &pl->kv, err) ||
-        check_kv_dtype(pl, err) ||
+        check_kept_dtype(pl, "--kv-dtype", pl->kv, err) ||
         parse_dtype("--state-dtype", s->state_dtype,
-                    state != RL_DT_NONE ? state : pl->act, &pl->state, err))
+                    state != RL_DT_NONE ? state : pl->act, &pl->state, err) ||
+        check_kept_dtype(pl, "--state-dtype", pl->state, err))
         return -1;
     if (!s->state_dtype && g->state_dtype != RL_DT_NONE)
         pl->state = g->state_dtype;

@@ -4,7 +4,7 @@
  *
  * Keys with holes name operators, glue (the small steps between operators that
  * stacks launch differently), coefficients and dtypes; each must be one there is.
- * A number may be for one device or SM only: KEY@DEVICE, KEY@sm86.
+ * Some numbers may be for one device or SM only.
  */
 #include "plan.h"
 
@@ -62,6 +62,16 @@ static const char *const number_keys[] = {"act.bytes",
                                           "step.host_us.prefill",
                                           "step.launches.decode",
                                           "step.launches.prefill"};
+
+/* Of those, such as may differ by device or SM: KEY@DEVICE, KEY@sm86; so may coef. */
+static const char *const here_keys[] = {"chunk", "energy.pause_j", "spread.decode",
+                                        "spread.host", "spread.prefill"};
+
+/* Text keys with few values. */
+static const struct {
+    const char *key, *words;
+} choice_keys[] = {
+    {"graph", "all decode none"}, {"impl.all", "ggml torch"}, {"logits", "all last"}};
 
 static const char *const phases[] = {"prefill", "decode"};
 
@@ -151,6 +161,22 @@ static bool number_known(const char *key)
     return strcmp(word[0], "speed") ? of_glue(word, n) : of_speed(word, n);
 }
 
+static bool where_known(const char *key, const char *at)
+{
+    return !strncmp(key, "coef.", 5) || !*at || among(here_keys, LENGTH(here_keys), key);
+}
+
+static int check_words(const struct rl_runtime *r, int i, struct rl_error *err)
+{
+    for (size_t k = 0; k < LENGTH(choice_keys); k++)
+        if (!strcmp(choice_keys[k].key, r->key[i]) &&
+            !rl_word_in(choice_keys[k].words, r->value[i]))
+            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+                           "'%s': expected one of %s, got '%s'", r->key[i],
+                           choice_keys[k].words, r->value[i]);
+    return 0;
+}
+
 static bool text_known(const char *key)
 {
     return among(text_keys, LENGTH(text_keys), key) ||
@@ -164,10 +190,10 @@ static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
     double v;
 
     if (text_known(r->key[i]))
-        return 0;
+        return check_words(r, i, err);
     if (len < LONGEST && strcmp(r->key[i] + len, "@"))
         memcpy(key, r->key[i], len);
-    if (!number_known(key))
+    if (!number_known(key) || !where_known(key, r->key[i] + len))
         return rl_fail(err, RL_ENAME, r->file, r->line[i], "unknown key '%s'", r->key[i]);
     if (rl_parse_number(r->value[i], &v))
         return rl_fail(err, RL_EVALUE, r->file, r->line[i],

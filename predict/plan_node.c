@@ -125,7 +125,7 @@ static void call_dtypes(const struct rl_bound_node *b, enum rl_dtype *dt,
 /* Rows coef.<op>.<name>[@<device>|@sm<cc>] of the runtime: coefficients that
  * whole runs on a device told, where no rows of the operator were measured. */
 static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int row,
-                      struct rl_choice *c)
+                      int level, struct rl_choice *c)
 {
     const char *key = pl->runtime->key[row] + 5, *at = strchr(key, '@');
     size_t n = strlen(op->name);
@@ -134,7 +134,11 @@ static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int
     snprintf(sm, sizeof sm, "sm%d", pl->machine.cc);
     if (strncmp(key, op->name, n) || key[n] != '.')
         return;
-    if (at && strcmp(at + 1, pl->device->id) && strcmp(at + 1, sm))
+    int found = !at                               ? 0
+                : !strcmp(at + 1, sm)             ? 1
+                : !strcmp(at + 1, pl->device->id) ? 2
+                                                  : 3;
+    if (found != level)
         return;
     key += n + 1;
     size_t len = at ? (size_t)(at - key) : strlen(key);
@@ -160,9 +164,10 @@ static void choose(const struct rl_plan *pl, const struct rl_kernel_db *db,
         return;
     }
     rl_choose(db, pl->device, pl->runtime, op, NULL, dt, kv, c);
-    for (int i = 0; op->coef && i < pl->runtime->nrows; i++)
-        if (!strncmp(pl->runtime->key[i], "coef.", 5))
-            apply_row(pl, op, i, c);
+    for (int level = 0; op->coef && level < 3; level++) /* the device's own last */
+        for (int i = 0; i < pl->runtime->nrows; i++)
+            if (!strncmp(pl->runtime->key[i], "coef.", 5))
+                apply_row(pl, op, i, level, c);
 }
 
 /* Stacks without a flash kernel keep the scores in memory: always, or from the

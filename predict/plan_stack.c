@@ -9,12 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-int rl_check_match(const struct rl_plan *pl, struct rl_error *err)
+/* Heads are what tensor parallelism deals out: no rank goes without one. */
+static int check_ranks(const struct rl_plan *pl, struct rl_error *err)
 {
-    const struct rl_runtime *r = pl->runtime;
-    const struct rl_device *d = pl->device;
+    const struct rl_graph *g = &pl->model->graph;
+    double most = 0;
+
+    for (size_t i = 0; i < g->nblocks; i++)
+        most = fmax(most, fmax(g->block[i].heads, g->block[i].ssm_heads));
+    if (most > 0 && pl->setup.tp > most)
+        return rl_fail(err, RL_ECONFLICT, "--tp", 0, "'%s' has %g heads to deal out",
+                       pl->model->id, most);
+    return 0;
+}
+
+int rl_check_device(const struct rl_runtime *r, const struct rl_device *d,
+                    struct rl_error *err)
+{
     const char *vendors = rl_runtime_str(r, "vendor", NULL);
-    const char *types = rl_runtime_str(r, "model", NULL);
     double cpu = rl_runtime_num(r, "cpu", -1);
     double cc = d->compute_capability ? atof(d->compute_capability) : 0;
 
@@ -30,11 +42,21 @@ int rl_check_match(const struct rl_plan *pl, struct rl_error *err)
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' needs compute capability %s, '%s' has %s", r->name,
                        rl_runtime_str(r, "cc_min", "?"), d->id, d->compute_capability);
+    return 0;
+}
+
+int rl_check_match(const struct rl_plan *pl, struct rl_error *err)
+{
+    const struct rl_runtime *r = pl->runtime;
+    const char *types = rl_runtime_str(r, "model", NULL);
+
+    if (rl_check_device(r, pl->device, err))
+        return -1;
     if (types && !rl_word_in(types, pl->model->graph.model_type))
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' runs models of type %s, '%s' is '%s'", r->name,
                        types, pl->model->id, pl->model->graph.model_type);
-    return 0;
+    return check_ranks(pl, err);
 }
 
 /* KEY@DEVICE of the runtime, else KEY@sm<cc>: what whole runs on that device, or on

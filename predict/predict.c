@@ -14,6 +14,18 @@ static int check_range(const char *what, double v, double least, struct rl_error
     return 0;
 }
 
+/* Tokens already cached mean something where a prompt is appended to them. */
+static int check_depth(const struct rl_plan *pl, const struct rl_query *q,
+                       struct rl_error *err)
+{
+    const struct rl_graph *g = &pl->model->graph;
+
+    if (q->context_depth > 0 && (!g->has_decode || g->encoder_decoder))
+        return rl_fail(err, RL_ECONFLICT, "--context-depth", 0,
+                       "'%s' appends no prompt to a cache", pl->model->id);
+    return 0;
+}
+
 static void shares(const struct rl_sum *s, double *out)
 {
     double total = 0;
@@ -98,7 +110,8 @@ int rl_predict(const struct rl_plan *pl, const struct rl_query *q,
     if (check_range("--ctx", q->ctx, 1, err) ||
         check_range("--batch", q->batch, 1, err) ||
         check_range("--output-tokens", q->output_tokens, 1, err) ||
-        check_range("--context-depth", q->context_depth, 0, err))
+        check_range("--context-depth", q->context_depth, 0, err) ||
+        check_depth(pl, q, err))
         return -1;
     memset(out, 0, sizeof *out);
     rl_prefill(pl, q, &s);

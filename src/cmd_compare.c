@@ -186,7 +186,10 @@ static void text_pair(struct pair *p, double lo, double hi)
     printf("  %-13s %s / %s = %.3g at %s, %.3g at %s", metric_name[p->metric], a, b, r0,
            rl_human_tokens(lo, t), r1, rl_human_tokens(hi, u));
     if (!n)
-        printf(": %s ahead throughout\n", r0 < 1 ? a : b);
+        if (r0 == 1 && r1 == 1)
+            printf(": equal\n");
+        else
+            printf(": %s ahead throughout\n", r0 < 1 ? a : b);
     else
         printf("\n");
     for (int i = 0; i < n; i++)

@@ -263,9 +263,10 @@ static int one_call(const struct rl_args *a, struct call *c, struct rl_error *er
     struct rl_device *d = rl_command_device(a->data, rl_arg(me, a, "hw"), err);
     bool library = name && !strncmp(name, "nccl", 4);
     struct rl_runtime *r = d && !library ? rl_runtime_load(a->data, name, d, err) : NULL;
-    struct rl_kernel_db *db = (r && !rl_runtime_check(r, err)) || (d && library)
-                                  ? rl_kernel_db_load(a->data, err)
-                                  : NULL;
+    struct rl_kernel_db *db =
+        (r && !rl_runtime_check(r, err) && !rl_check_device(r, d, err)) || (d && library)
+            ? rl_kernel_db_load(a->data, err)
+            : NULL;
 
     if (db) {
         c->runtime = r ? r->name : name;

@@ -80,6 +80,8 @@ static const char *default_name(const struct rl_device *d)
         return "llamacpp-metal";
     if (!strcmp(d->vendor, "AMD"))
         return "llamacpp-hip";
+    if (d->arch && strstr(d->arch, "Habana")) /* no stack is modelled there */
+        return "ideal";
     return "llamacpp-vulkan";
 }
 

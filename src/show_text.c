@@ -39,7 +39,7 @@ static void line_shares(FILE *f, const char *label, const double *share)
     fputc('\n', f);
 }
 
-static const char *bound_words(enum rl_bound b)
+static const char *bound_words(enum rl_bound b, bool host)
 {
     switch (b) {
     case RL_B_COMPUTE:
@@ -48,8 +48,11 @@ static const char *bound_words(enum rl_bound b)
         return "memory traffic: fewer bytes per weight or cache entry, or a larger batch "
                "helps";
     case RL_B_LAUNCH:
-        return "the host's kernel launches: CUDA graphs, fused kernels or a faster host "
-               "helps";
+        return host
+                   ? "the host's kernel launches: CUDA graphs, fused kernels or a faster "
+                     "host helps"
+                   : "kernels' start and end, and the host's time a step: fewer and "
+                     "larger kernels help";
     case RL_B_SERIAL:
         return "fixed and serial kernel time: larger batches or longer prompts use the "
                "device better";
@@ -90,7 +93,8 @@ static void line_words(FILE *f, const struct phase *p)
         sep = ", ";
     }
     if (idle >= least)
-        fprintf(f, "%sthe device waits for its host for %s", sep, rl_human_time(idle, a));
+        fprintf(f, "%sthe device waits for its host or between kernels for %s", sep,
+                rl_human_time(idle, a));
     fputc('\n', f);
 }
 
@@ -183,7 +187,7 @@ static void text_phase(FILE *f, const struct phase *p)
     line_words(f, p);
     line_shares(f, "by operator", p->share);
     fprintf(f, "  %-22s %s (%s)\n", "bound by", rl_bound_name(p->bound),
-            bound_words(p->bound));
+            bound_words(p->bound, p->host > 0));
 }
 
 void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,

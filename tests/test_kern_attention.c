@@ -184,6 +184,15 @@ Test(kern_attention, limits)
 }
 
 /* A cache that repeated calls find in L2 is read from DRAM in a model's pass. */
+/* What an operator alone takes and a model counts elsewhere (MLA): the host's time and
+ * the up-projection. */
+static void leave_out_what_is_warm_only(const struct rl_op_type *op, double *c)
+{
+    for (int i = 0; op->coef[i].name; i++)
+        if (!strcmp(op->coef[i].name, "floor") || !strcmp(op->coef[i].name, "up_in"))
+            c[i] = 0;
+}
+
 Test(kern_attention, cold_caches_cost_more)
 {
     struct rl_machine warm, cold;
@@ -194,6 +203,7 @@ Test(kern_attention, cold_caches_cost_more)
             double p[RL_MAXPARAMS], c[RL_MAXCOEFS];
             draw_call(ops[i], p);
             draw(ops[i], c);
+            leave_out_what_is_warm_only(ops[i], c);
             cr_assert(ops[i]->time(p, &cold, c, NULL) >=
                       ops[i]->time(p, &warm, c, NULL) * (1 - 1e-9));
         }

@@ -274,7 +274,8 @@ Test(predict, earlier_queries_leave_no_trace)
                 v[k] = seed >> 16 & 7; /* sizes come again, in any order */
             }
             struct rl_query q = {v[0] < 5 ? 100 + 37 * v[0] : 5000 * v[0], 1 + v[1],
-                                 1 + 9 * v[2], v[3] < 6 ? 0 : 1000,
+                                 1 + 9 * v[2],
+                                 v[3] < 6 || s.m->graph.encoder_decoder ? 0 : 1000,
                                  v[3] < 4 ? RL_LOGITS_LAST : RL_LOGITS_ALL};
             struct rl_prediction kept, fresh, none;
             struct rl_plan *anew = rl_plan_bind(db, s.d, s.m, s.r, NULL, &err);
