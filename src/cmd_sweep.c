@@ -122,6 +122,7 @@ static int read_shard(struct rl_sweep *s, struct rl_error *err)
     if (text && (sscanf(text, "%ld/%ld%c", &k, &n, &end) != 2 || n < 1 || k < 1 || k > n))
         return rl_fail(err, RL_EVALUE, NULL, 0,
                        "--shard: expected K/N with 1 <= K <= N, got '%s'", text);
+    s->header = k == 1 && !s->json; /* a shard before this one may have no rows */
     s->from = (long)((double)total / (double)n * (double)(k - 1) + 0.5);
     s->to = k == n ? total : (long)((double)total / (double)n * (double)k + 0.5);
     return 0;
@@ -193,8 +194,11 @@ static int run(const struct rl_args *a)
     for (int i = 0; i < 3; i++)
         if (!rl_arg(&rl_cmd_sweep, a, needed[i]))
             return rl_usage_error(&rl_cmd_sweep, "--%s is missing", needed[i]);
+    if (rl_arg(&rl_cmd_sweep, a, "best") && rl_arg(&rl_cmd_sweep, a, "shard"))
+        return rl_usage_error(&rl_cmd_sweep,
+                              "--best needs all rows: it does not go with --shard");
     int rc = read_options(&s, &err) || load_all(&s, &err);
-    if (!rc && !s.json && s.from == 0)
+    if (!rc && s.header)
         rl_row_csv_header(stdout);
     if (!rc)
         rc = rl_sweep_rows(&s, stdout, &err);
