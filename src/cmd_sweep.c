@@ -140,13 +140,19 @@ static int read_options(struct rl_sweep *s, struct rl_error *err)
                        "--format: expected csv or json, got '%s'", format);
     s->json = format && !strcmp(format, "json");
     s->conditional = where != NULL;
-    if (read_axes(s, err) || (where && rl_condition_parse(where, &s->where, err)) ||
+    if (read_axes(s, err) ||
+        (where && rl_condition_parse(where, s->args->data, &s->where, err)) ||
         column_option(s, "best", &s->best, err) ||
         column_option(s, "per", &s->per, err) || read_shard(s, err) ||
         rl_session_fixed(c, s->args, &q, err))
         return -1;
     s->logits = q.logits;
     s->depth = q.context_depth;
+    if (s->best >= 0 && rl_column_is_text(s->best) &&
+        strcmp(rl_column_name(s->best), "fits"))
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "--best: '%s' is text: expected a column of numbers, or fits",
+                       rl_column_name(s->best));
     if (s->per >= 0 && s->best < 0)
         return rl_fail(err, RL_EVALUE, NULL, 0, "--per: goes with --best");
     return 0;
