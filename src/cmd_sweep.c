@@ -37,12 +37,13 @@ const struct rl_command rl_cmd_sweep = {
     .name = "sweep",
     .summary = "predict every combination of devices, models, contexts …",
     .details =
-        "Columns are the keys of predict's JSON joined by dots, with price_usd and "
-        "tdp_w. "
-        "--where 'ttft_s<2 && fits' keeps rows; a bare name means true, '!' before it "
-        "false, and a null cell satisfies nothing. --best takes the smallest value, or "
-        "the largest of tokens per second, fits and max_ctx. Combinations that do not go "
-        "together are counted on stderr.",
+        "Columns carry the figures of predict's JSON, parts after a dot: ttft_s, "
+        "ttft_s.lo and ttft_s.hi are its value, lo and hi, memory.total is total of "
+        "memory_bytes; price_usd and tdp_w come from the device. "
+        "--where 'ttft_s<2 && fits' keeps rows: a bare fits means true, '!' before it "
+        "false, text is compared by == and !=, and a null cell satisfies nothing. --best "
+        "takes the smallest value, or the largest of tokens per second, fits, ctx, batch "
+        "and max_ctx. Combinations that do not go together are counted on stderr.",
     .option = options,
     .run = run,
 };
