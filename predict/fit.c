@@ -132,7 +132,6 @@ static int f(const gsl_vector *z, void *vq, gsl_vector *out)
 
 static int df(const gsl_vector *z, void *vq, gsl_matrix *jac)
 {
-    const struct problem *q = vq;
     size_t rows = jac->size1;
     gsl_vector *at = gsl_vector_alloc(z->size);
     gsl_vector *lo = gsl_vector_alloc(rows), *hi = gsl_vector_alloc(rows);
@@ -150,7 +149,6 @@ static int df(const gsl_vector *z, void *vq, gsl_matrix *jac)
     gsl_vector_free(at);
     gsl_vector_free(lo);
     gsl_vector_free(hi);
-    (void)q;
     return rc;
 }
 
@@ -341,9 +339,9 @@ static int all_choices(struct problem *q, struct rl_fit *out)
 }
 
 /* Tries every value of one choice, the others as they are in *best, each with a
- * short descent from there; true when one of them is better. */
-static bool vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
-                        gsl_vector *z, int i, struct rl_fit *best)
+ * short descent from there; *better is set when one of them is. */
+static int vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
+                       gsl_vector *z, int i, struct rl_fit *best, bool *better)
 {
     const struct rl_coef *coef = &q->d->op->coef[i];
     struct rl_fit at = *best;
@@ -354,11 +352,12 @@ static bool vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
         q->choice[i] = v;
         point_of(q, at.coef, z);
         if (descend(q, w, z, SHORT_ITERATIONS, best))
-            return false;
+            return -1;
     }
     if (best->cost > at.cost * MARGIN)
         *best = at;
-    return best->cost < at.cost;
+    *better |= best->cost < at.cost;
+    return 0;
 }
 
 /* Too many combinations to try: one choice after another, until none helps, on
@@ -377,9 +376,9 @@ static int search_choices(struct problem *q, struct rl_fit *out)
     bool better = true;
     for (int pass = 0; !rc && better && pass < PASSES; pass++) {
         better = false;
-        for (int i = 0; coef[i].name; i++)
-            if (coef[i].kind == RL_C_CHOICE && vary_choice(q, w, z, i, out))
-                better = true;
+        for (int i = 0; !rc && coef[i].name; i++)
+            if (coef[i].kind == RL_C_CHOICE)
+                rc = vary_choice(q, w, z, i, out, &better);
     }
     memcpy(q->choice, out->coef, sizeof q->choice);
     solver_free(w, z);
@@ -440,9 +439,12 @@ int rl_fit_run(const struct rl_fit_data *d, struct rl_fit *out, struct rl_error 
     for (size_t i = 0; i < d->n; i++)
         logs[i] = log(d->row[i]->seconds);
     q.log_measured = logs;
-    int rc = q.nfree ? run_choices(&q, out) : -1;
+    int rc = q.nfree ? run_choices(&q, out) : 0;
     free(logs);
-    if (rc || !isfinite(out->cost))
+    if (rc)
+        return rl_fail(err, RL_ENOMEM, NULL, 0, "%s: out of memory for a fit to %zu rows",
+                       d->op->name, d->n);
+    if (!isfinite(out->cost))
         return rl_fail(err, RL_EVALUE, NULL, 0, "%s: the fit found no finite times",
                        d->op->name);
     return 0;

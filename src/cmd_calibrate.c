@@ -7,9 +7,12 @@
 #include "tune.h"
 #include "units.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct rl_option options[] = {
     {"out", 0, "DIR", NULL, "where to write <device>.csv", "file"},
@@ -56,8 +59,9 @@ static int number_option(const struct rl_args *a, const char *name, int fallback
     double v = fallback;
     const char *text = rl_arg(&rl_cmd_calibrate, a, name);
     if (text && (rl_parse_number(text, &v) || floor(v) != v || v < min || v > 10000))
-        return rl_fail(err, RL_EVALUE, name, 0,
-                       "expected a whole number from %d, got '%s'", min, text);
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "--%s: expected a whole number from %d, got '%s'", name, min,
+                       text);
     *out = (int)v;
     return 0;
 }
@@ -163,12 +167,10 @@ static int print_all_pooled(const struct rl_calibration *c, size_t n,
 }
 
 static int report(const struct rl_args *a, const struct rl_calibration *c, size_t n,
-                  struct rl_error *err)
+                  int worst, struct rl_error *err)
 {
-    int worst, coefs = 0, entries = 0;
+    int coefs = 0, entries = 0;
     bool show = rl_arg(&rl_cmd_calibrate, a, "coefs") != NULL;
-    if (number_option(a, "worst", 0, 0, &worst, err))
-        return -1;
     print_head();
     for (size_t i = 0; i < n; i++) {
         print_score(&c[i]);
@@ -189,6 +191,24 @@ static int report(const struct rl_args *a, const struct rl_calibration *c, size_
     return 0;
 }
 
+static const char *folder_to_write(const struct rl_args *a)
+{
+    bool dry = rl_arg(&rl_cmd_calibrate, a, "dry-run") != NULL;
+    return dry ? NULL : rl_arg(&rl_cmd_calibrate, a, "out");
+}
+
+/* Before the fits, which take long. */
+static int check_folder(const char *dir, struct rl_error *err)
+{
+    struct stat st;
+    if (stat(dir, &st))
+        return rl_fail(err, RL_EIO, "--out", 0, "'%s': %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode) || access(dir, W_OK | X_OK))
+        return rl_fail(err, RL_EIO, "--out", 0, "'%s': expected a folder to write to",
+                       dir);
+    return 0;
+}
+
 /* One file for each device; the groups of a device lie anywhere in c. */
 static int write_all(const char *dir, const struct rl_calibration *c, size_t n,
                      const char *source, struct rl_error *err)
@@ -205,9 +225,10 @@ static int write_all(const char *dir, const struct rl_calibration *c, size_t n,
 }
 
 static int calibrate(const struct rl_args *a, const struct rl_measured *m,
-                     const struct rl_calibrate_options *o, struct rl_error *err)
+                     const struct rl_calibrate_options *o, int worst,
+                     struct rl_error *err)
 {
-    const char *dir = rl_arg(&rl_cmd_calibrate, a, "out");
+    const char *dir = folder_to_write(a);
     const char *source = rl_arg(&rl_cmd_calibrate, a, "source");
     struct rl_calibration *c = rl_alloc(m->ngroups, sizeof *c, err);
     if (!c)
@@ -215,8 +236,8 @@ static int calibrate(const struct rl_args *a, const struct rl_measured *m,
     int rc = rl_calibrate_all(&m->samples, m->group, m->ngroups, m->device, m->machine, o,
                               c, err);
     if (!rc)
-        rc = report(a, c, m->ngroups, err);
-    if (!rc && dir && !o->prior && !rl_arg(&rl_cmd_calibrate, a, "dry-run"))
+        rc = report(a, c, m->ngroups, worst, err);
+    if (!rc && dir)
         rc = write_all(dir, c, m->ngroups, source ? source : "rooflint calibrate", err);
     for (size_t i = 0; i < m->ngroups; i++)
         rl_calibration_clear(&c[i]);
@@ -229,7 +250,8 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
     const struct rl_command *me = &rl_cmd_calibrate;
     struct rl_calibrate_options o = {0};
     struct rl_few_list few = {.n = 0};
-    const char *list = rl_arg(me, a, "few");
+    const char *list = rl_arg(me, a, "few"), *dir = folder_to_write(a);
+    int worst;
     struct rl_ops_filter filter = {rl_arg(me, a, "device"), rl_arg(me, a, "runtime"),
                                    rl_arg(me, a, "op"),     rl_arg(me, a, "impl"),
                                    rl_arg(me, a, "dtype"),  NULL};
@@ -237,7 +259,8 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
     filter.user = rl_user_dir(user, sizeof user);
     if ((list && rl_few_parse(list, &few, err)) ||
         number_option(a, "folds", 5, 2, &o.folds, err) ||
-        number_option(a, "starts", 3, 1, &o.starts, err))
+        number_option(a, "starts", 3, 1, &o.starts, err) ||
+        number_option(a, "worst", 0, 0, &worst, err) || (dir && check_folder(dir, err)))
         return -1;
     if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err))
         return -1;
@@ -247,7 +270,7 @@ static int run_with(const struct rl_args *a, struct rl_measured *m, struct rl_er
     o.prior = db;
     o.few = few.count[0];
     bool table = few.n > 1 || o.few == RL_FEW_ALL;
-    int rc = table ? rl_few_curve(m, &o, &few, err) : calibrate(a, m, &o, err);
+    int rc = table ? rl_few_curve(m, &o, &few, err) : calibrate(a, m, &o, worst, err);
     rl_kernel_db_free(db);
     return rc;
 }
@@ -303,14 +326,19 @@ static int tune_runs(const struct rl_args *a, const char *keys, struct rl_error 
 static int run(const struct rl_args *a)
 {
     const char *tune = rl_arg(&rl_cmd_calibrate, a, "tune");
+    const char *few = rl_arg(&rl_cmd_calibrate, a, "few");
     struct rl_error err = {0};
     struct rl_measured m = {0};
     if (a->noperands < 1)
         return rl_usage_error(&rl_cmd_calibrate, "expected a FILE of measured operators");
+    if (rl_arg(&rl_cmd_calibrate, a, "out") && (few || tune))
+        return rl_usage_error(&rl_cmd_calibrate,
+                              "--%s writes nothing: it does not go with --out",
+                              few ? "few" : "tune");
     if (tune)
         return tune_runs(a, tune, &err) ? rl_die(&err) : RL_EXIT_OK;
     if (!rl_arg(&rl_cmd_calibrate, a, "out") &&
-        !rl_arg(&rl_cmd_calibrate, a, "dry-run") && !rl_arg(&rl_cmd_calibrate, a, "few"))
+        !rl_arg(&rl_cmd_calibrate, a, "dry-run") && !few)
         return rl_usage_error(&rl_cmd_calibrate, "expected --out DIR or --dry-run");
     int rc = run_with(a, &m, &err);
     rl_measured_clear(&m);

@@ -30,7 +30,7 @@ static const struct rl_option options[] = {
     {"metric", 0, "M", "ttft",
      "crossover: of what; latency: a list, one panel each; validation: only this",
      "ttft|tpot|e2e|memory|energy"},
-    {"batches", 0, "LIST", "1:128:x1.41", "crossover: the other axis", NULL},
+    {"batches", 0, "LIST", "1:128:x1.189207115", "crossover: the other axis", NULL},
     {"max-batch", 0, "N", "256", "concurrency: sequences at most", NULL},
     {"x", 0, "COLUMN", "tpot_s", "pareto: a column of sweep", NULL},
     {"y", 0, "COLUMN", "price_usd", "pareto: a column of sweep", NULL},

@@ -37,12 +37,13 @@ const struct rl_command rl_cmd_sweep = {
     .name = "sweep",
     .summary = "predict every combination of devices, models, contexts …",
     .details =
-        "Columns are the keys of predict's JSON joined by dots, with price_usd and "
-        "tdp_w. "
-        "--where 'ttft_s<2 && fits' keeps rows; a bare name means true, '!' before it "
-        "false, and a null cell satisfies nothing. --best takes the smallest value, or "
-        "the largest of tokens per second, fits and max_ctx. Combinations that do not go "
-        "together are counted on stderr.",
+        "Columns carry the figures of predict's JSON, parts after a dot: ttft_s, "
+        "ttft_s.lo and ttft_s.hi are its value, lo and hi, memory.total is total of "
+        "memory_bytes; price_usd and tdp_w come from the device. "
+        "--where 'ttft_s<2 && fits' keeps rows: a bare fits means true, '!' before it "
+        "false, text is compared by == and !=, and a null cell satisfies nothing. --best "
+        "takes the smallest value, or the largest of tokens per second, fits, ctx, batch "
+        "and max_ctx. Combinations that do not go together are counted on stderr.",
     .option = options,
     .run = run,
 };
@@ -122,6 +123,7 @@ static int read_shard(struct rl_sweep *s, struct rl_error *err)
     if (text && (sscanf(text, "%ld/%ld%c", &k, &n, &end) != 2 || n < 1 || k < 1 || k > n))
         return rl_fail(err, RL_EVALUE, NULL, 0,
                        "--shard: expected K/N with 1 <= K <= N, got '%s'", text);
+    s->header = k == 1 && !s->json; /* a shard before this one may have no rows */
     s->from = (long)((double)total / (double)n * (double)(k - 1) + 0.5);
     s->to = k == n ? total : (long)((double)total / (double)n * (double)k + 0.5);
     return 0;
@@ -139,13 +141,19 @@ static int read_options(struct rl_sweep *s, struct rl_error *err)
                        "--format: expected csv or json, got '%s'", format);
     s->json = format && !strcmp(format, "json");
     s->conditional = where != NULL;
-    if (read_axes(s, err) || (where && rl_condition_parse(where, &s->where, err)) ||
+    if (read_axes(s, err) ||
+        (where && rl_condition_parse(where, s->args->data, &s->where, err)) ||
         column_option(s, "best", &s->best, err) ||
         column_option(s, "per", &s->per, err) || read_shard(s, err) ||
         rl_session_fixed(c, s->args, &q, err))
         return -1;
     s->logits = q.logits;
     s->depth = q.context_depth;
+    if (s->best >= 0 && rl_column_is_text(s->best) &&
+        strcmp(rl_column_name(s->best), "fits"))
+        return rl_fail(err, RL_EVALUE, NULL, 0,
+                       "--best: '%s' is text: expected a column of numbers, or fits",
+                       rl_column_name(s->best));
     if (s->per >= 0 && s->best < 0)
         return rl_fail(err, RL_EVALUE, NULL, 0, "--per: goes with --best");
     return 0;
@@ -193,8 +201,11 @@ static int run(const struct rl_args *a)
     for (int i = 0; i < 3; i++)
         if (!rl_arg(&rl_cmd_sweep, a, needed[i]))
             return rl_usage_error(&rl_cmd_sweep, "--%s is missing", needed[i]);
+    if (rl_arg(&rl_cmd_sweep, a, "best") && rl_arg(&rl_cmd_sweep, a, "shard"))
+        return rl_usage_error(&rl_cmd_sweep,
+                              "--best needs all rows: it does not go with --shard");
     int rc = read_options(&s, &err) || load_all(&s, &err);
-    if (!rc && !s.json && s.from == 0)
+    if (!rc && s.header)
         rl_row_csv_header(stdout);
     if (!rc)
         rc = rl_sweep_rows(&s, stdout, &err);

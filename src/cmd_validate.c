@@ -19,17 +19,19 @@ static const struct rl_option options[] = {
      "device|runtime|op|impl|dtype|model|metric"},
     {"format", 0, "F", "text", "text or json", "text|json"},
     {"max-median-ape", 0, "X", NULL,
-     "exit 1 when the overall median is above X (0.1 = 10 %)", NULL},
+     "exit 1 when the overall median is above X (0.1 = 10 %), or no row was scored",
+     NULL},
     {"holdout", 0, "WHAT", NULL,
-     "score refits that have not seen the row's shape, or other devices' entries",
+     "operators: score refits that have not seen the row's shape, or other devices' "
+     "entries",
      "shapes|device"},
-    {"op", 0, "OP", NULL, "only this operator", NULL},
+    {"op", 0, "OP", NULL, "operators: only this one", NULL},
     {"device", 0, "TEXT", NULL, "only devices that begin so", "device"},
     {"runtime", 0, "TEXT", NULL, "only runtimes that begin so", "runtime"},
-    {"impl", 0, "TEXT", NULL, "only implementations that begin so", NULL},
-    {"dtype", 0, "D", NULL, "only this dtype", "dtype"},
-    {"model", 0, "TEXT", NULL, "only models that begin so", "model"},
-    {"metric", 0, "TEXT", NULL, "only metrics that begin so", NULL},
+    {"impl", 0, "TEXT", NULL, "operators: only implementations that begin so", NULL},
+    {"dtype", 0, "D", NULL, "operators: only this dtype", "dtype"},
+    {"model", 0, "TEXT", NULL, "runs: only models that begin so", "model"},
+    {"metric", 0, "TEXT", NULL, "runs: only metrics that begin so", NULL},
     {"rows", 0, NULL, NULL, "runs: print every row with its prediction as CSV first",
      NULL},
     {NULL, 0, NULL, NULL, NULL, NULL},
@@ -136,9 +138,6 @@ static int judge_ops(const struct rl_args *a, struct rl_measured *m, struct rl_j
                                    rl_arg(me, a, "dtype"),  NULL};
     char user[4096];
     filter.user = rl_user_dir(user, sizeof user);
-    if (holdout && strcmp(holdout, "shapes") && strcmp(holdout, "device"))
-        return rl_fail(err, RL_EVALUE, "--holdout", 0,
-                       "expected 'shapes' or 'device', got '%s'", holdout);
     if (rl_measured_read(m, a->operand, a->noperands, &filter, a->data, err) ||
         rl_judged_alloc(j, m->samples.n, err))
         return -1;
@@ -359,6 +358,39 @@ static int schema(const struct rl_args *a, struct rl_error *err)
     return first;
 }
 
+/* Options that say nothing about the schema at hand would be ignored. */
+static int check_schema_options(const struct rl_args *a, int ops, struct rl_error *err)
+{
+    static const char *const of_ops[] = {"holdout", "op", "impl", "dtype", NULL};
+    static const char *const of_runs[] = {"model", "metric", "rows", NULL};
+    for (const char *const *o = ops ? of_runs : of_ops; *o; o++)
+        if (rl_arg(&rl_cmd_validate, a, *o))
+            return rl_fail(err, RL_EVALUE, NULL, 0,
+                           "--%s goes with measured %s, and '%s' holds measured %s", *o,
+                           ops ? "runs" : "operators", a->operand[0],
+                           ops ? "operators" : "runs");
+    return 0;
+}
+
+static bool wants_json(const struct rl_args *a)
+{
+    const char *format = rl_arg(&rl_cmd_validate, a, "format");
+    return format && !strcmp(format, "json");
+}
+
+static int check_words(const struct rl_args *a, struct rl_error *err)
+{
+    const char *format = rl_arg(&rl_cmd_validate, a, "format");
+    const char *holdout = rl_arg(&rl_cmd_validate, a, "holdout");
+    if (format && strcmp(format, "json") && strcmp(format, "text"))
+        return rl_fail(err, RL_EVALUE, "--format", 0,
+                       "expected 'text' or 'json', got '%s'", format);
+    if (holdout && strcmp(holdout, "shapes") && strcmp(holdout, "device"))
+        return rl_fail(err, RL_EVALUE, "--holdout", 0,
+                       "expected 'shapes' or 'device', got '%s'", holdout);
+    return 0;
+}
+
 static int judge(const struct rl_args *a, int ops, struct rl_measured *m,
                  struct rl_judged *j, struct rl_error *err)
 {
@@ -374,21 +406,22 @@ static int judge(const struct rl_args *a, int ops, struct rl_measured *m,
 static int validate(const struct rl_args *a, struct rl_measured *m, struct rl_judged *j,
                     bool *passed, struct rl_error *err)
 {
-    const char *format = rl_arg(&rl_cmd_validate, a, "format");
     const char *keys = rl_arg(&rl_cmd_validate, a, "by");
     struct rl_score overall;
     struct by by;
     double most;
-    bool json = format && !strcmp(format, "json");
-    if (format && !json && strcmp(format, "text"))
-        return rl_fail(err, RL_EVALUE, "--format", 0,
-                       "expected 'text' or 'json', got '%s'", format);
-    int ops = schema(a, err);
+    int ops = check_words(a, err) ? -1 : schema(a, err);
     const char *usual = ops > 0 ? "device,runtime,op" : "device,runtime,model,metric";
-    if (ops < 0 || parse_by(keys ? keys : usual, &by, err) || threshold(a, &most, err) ||
+    if (ops < 0 || check_schema_options(a, ops, err) ||
+        parse_by(keys ? keys : usual, &by, err) || threshold(a, &most, err) ||
         judge(a, ops, m, j, err) || (ops && count_skipped(j, err)))
         return -1;
-    int rc = json ? print_json(j, &by, &overall, err) : print_text(j, &by, &overall, err);
+    int rc = wants_json(a) ? print_json(j, &by, &overall, err)
+                           : print_text(j, &by, &overall, err);
+    if (!rc && isfinite(most) && !overall.n)
+        return rl_fail(err, RL_EVALUE, "--max-median-ape", 0,
+                       "no row was scored, so there is no median to hold against %g",
+                       most);
     *passed = !(overall.median_ape > most);
     return rc;
 }
@@ -401,6 +434,9 @@ static int run(const struct rl_args *a)
     bool passed = false;
     if (a->noperands < 1)
         return rl_usage_error(&rl_cmd_validate, "expected a FILE of measured rows");
+    if (rl_arg(&rl_cmd_validate, a, "rows") && wants_json(a))
+        return rl_usage_error(&rl_cmd_validate,
+                              "--rows prints CSV: it does not go with --format json");
     int rc = validate(a, &m, &j, &passed, &err);
     rl_judged_clear(&j);
     rl_measured_clear(&m);

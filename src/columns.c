@@ -7,51 +7,54 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const fixed[] = {
-    "hw",
-    "model",
-    "runtime",
-    "ctx",
-    "batch",
-    "output_tokens",
-    "context_depth",
-    "weights_dtype",
-    "kv_dtype",
-    "state_dtype",
-    "logits",
-    "tp",
-    "ttft_s",
-    "ttft_s.lo",
-    "ttft_s.hi",
-    "tpot_s",
-    "tpot_s.lo",
-    "tpot_s.hi",
-    "e2e_s",
-    "e2e_s.lo",
-    "e2e_s.hi",
-    "prefill_tokens_per_s",
-    "decode_tokens_per_s",
-    "memory.weights",
-    "memory.kv_cache",
-    "memory.state",
-    "memory.activations",
-    "memory.logits",
-    "memory.workspace",
-    "memory.total",
-    "memory.reserved",
-    "memory.runtime",
-    "memory.capacity",
-    "fits",
-    "max_ctx",
-    "max_ctx_allocated",
-    "energy_j.prefill",
-    "energy_j.per_output_token",
-    "bound.prefill",
-    "bound.decode",
-    "speed_of_light.ttft_s",
-    "speed_of_light.tpot_s",
-    "price_usd",
-    "tdp_w",
+static const struct {
+    const char *name;
+    bool text;
+} fixed[] = {
+    {"hw", true},
+    {"model", true},
+    {"runtime", true},
+    {"ctx", false},
+    {"batch", false},
+    {"output_tokens", false},
+    {"context_depth", false},
+    {"weights_dtype", true},
+    {"kv_dtype", true},
+    {"state_dtype", true},
+    {"logits", true},
+    {"tp", false},
+    {"ttft_s", false},
+    {"ttft_s.lo", false},
+    {"ttft_s.hi", false},
+    {"tpot_s", false},
+    {"tpot_s.lo", false},
+    {"tpot_s.hi", false},
+    {"e2e_s", false},
+    {"e2e_s.lo", false},
+    {"e2e_s.hi", false},
+    {"prefill_tokens_per_s", false},
+    {"decode_tokens_per_s", false},
+    {"memory.weights", false},
+    {"memory.kv_cache", false},
+    {"memory.state", false},
+    {"memory.activations", false},
+    {"memory.logits", false},
+    {"memory.workspace", false},
+    {"memory.total", false},
+    {"memory.reserved", false},
+    {"memory.runtime", false},
+    {"memory.capacity", false},
+    {"fits", true},
+    {"max_ctx", false},
+    {"max_ctx_allocated", false},
+    {"energy_j.prefill", false},
+    {"energy_j.per_output_token", false},
+    {"bound.prefill", true},
+    {"bound.decode", true},
+    {"speed_of_light.ttft_s", false},
+    {"speed_of_light.tpot_s", false},
+    {"price_usd", false},
+    {"tdp_w", false},
 };
 enum { NFIXED = sizeof fixed / sizeof *fixed };
 _Static_assert(NFIXED + 2 * RL_NCLASSES == RL_NCOLUMNS, "RL_NCOLUMNS is off");
@@ -68,7 +71,12 @@ _Static_assert(sizeof share_names / sizeof *share_names == 2 * RL_NCLASSES,
 
 const char *rl_column_name(int i)
 {
-    return i < NFIXED ? fixed[i] : share_names[i - NFIXED];
+    return i < NFIXED ? fixed[i].name : share_names[i - NFIXED];
+}
+
+bool rl_column_is_text(int i)
+{
+    return i < NFIXED && fixed[i].text;
 }
 
 int rl_column_find(const char *name)

@@ -16,6 +16,7 @@ struct rl_cell {
 
 /* Names in order; "fits" is the text true or false. */
 const char *rl_column_name(int i);
+bool rl_column_is_text(int i);
 int rl_column_find(const char *name); /* -1: none */
 
 void rl_row_fill(struct rl_cell row[RL_NCOLUMNS], const struct rl_plan *pl,

@@ -32,7 +32,7 @@ struct rl_sweep {
     struct rl_axis axis[NAXES];
     long plans, inner; /* combinations of plan axes, and of the rest */
     long from, to;     /* rows of this shard, counted over all */
-    bool json, conditional;
+    bool header, json, conditional;
     struct rl_condition where;
     int best, per; /* columns; -1: none */
     enum rl_logits logits;

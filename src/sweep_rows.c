@@ -56,8 +56,53 @@ static void unbind_plan(struct bound *b)
     rl_runtime_free(b->runtime);
 }
 
-static bool predict_row(const struct rl_sweep *s, const struct rl_plan *pl, long inner,
-                        struct rl_cell *row)
+/* Reasons, with how many queries each cost; those past the first few together. */
+enum { MAX_REASONS = 8 };
+struct reasons {
+    char text[MAX_REASONS][200];
+    long count[MAX_REASONS], others;
+    int n;
+};
+
+static void note_reason(struct reasons *r, const char *why, long queries)
+{
+    int i = 0;
+    while (i < r->n && strcmp(r->text[i], why))
+        i++;
+    if (i == MAX_REASONS) {
+        r->others += queries;
+        return;
+    }
+    if (i == r->n)
+        snprintf(r->text[r->n++], sizeof r->text[i], "%s", why);
+    r->count[i] += queries;
+}
+
+static void note_error(struct reasons *r, const struct rl_error *err, long queries)
+{
+    char why[200];
+    note_reason(r, rl_error_format(err, why, sizeof why), queries);
+}
+
+static void add_reasons(struct reasons *r, const struct reasons *from)
+{
+    for (int i = 0; i < from->n; i++)
+        note_reason(r, from->text[i], from->count[i]);
+    r->others += from->others;
+}
+
+static void print_reasons(const struct reasons *r)
+{
+    static const char *const line = "rooflint: sweep: %ld queries left out: %s\n";
+    for (int i = 0; i < r->n; i++)
+        fprintf(stderr, line, r->count[i], r->text[i]);
+    if (r->others)
+        fprintf(stderr, line, r->others, "other reasons");
+}
+
+/* 1: a row to keep, 0: one that the condition drops, -1: no prediction. */
+static int predict_row(const struct rl_sweep *s, const struct rl_plan *pl, long inner,
+                       struct rl_cell *row, struct rl_error *err)
 {
     struct rl_prediction p;
     int at[NAXES];
@@ -68,8 +113,8 @@ static bool predict_row(const struct rl_sweep *s, const struct rl_plan *pl, long
                          .output_tokens = s->axis[A_OUT].num[at[A_OUT]],
                          .context_depth = s->depth,
                          .logits = s->logits};
-    if (rl_predict(pl, &q, &p, NULL))
-        return false;
+    if (rl_predict(pl, &q, &p, err))
+        return -1;
     rl_row_fill(row, pl, &q, &p);
     return !s->conditional || rl_condition_holds(&s->where, row);
 }
@@ -80,7 +125,7 @@ struct piece {
     long plan, from, to; /* inner indices */
     char *text;
     size_t size;
-    char why[200]; /* not empty: the plan cannot be bound */
+    struct reasons left_out;
 };
 
 enum { PIECE = 512, BLOCK = 128 }; /* rows of a piece, pieces in memory */
@@ -98,15 +143,19 @@ static int do_piece(const struct rl_sweep *s, struct piece *pc, struct bound *b,
         *bound = pc->plan;
     }
     pc->text = NULL;
-    *pc->why = 0;
+    pc->left_out = (struct reasons){.n = 0};
     if (!b->plan) {
-        snprintf(pc->why, sizeof pc->why, "%.190s", b->err.text);
+        note_error(&pc->left_out, &b->err, pc->to - pc->from);
         return 0;
     }
     FILE *f = s->best < 0 ? open_memstream(&pc->text, &pc->size) : NULL;
     int rc = f || s->best >= 0 ? 0 : rl_fail(err, RL_ENOMEM, NULL, 0, "out of memory");
     for (long i = pc->from; !rc && i < pc->to; i++) {
-        if (!predict_row(s, b->plan, i, row))
+        struct rl_error why = {0};
+        int kept = predict_row(s, b->plan, i, row, &why);
+        if (kept < 0)
+            note_error(&pc->left_out, &why, 1);
+        if (kept <= 0)
             continue;
         if (s->best >= 0)
             rc = rl_sweep_offer(s, w, pc->plan * s->inner + i, row, err);
@@ -155,32 +204,10 @@ static void progress(const struct rl_sweep *s, long done, double start, double *
         fprintf(stderr, "\r%60s\r", "");
 }
 
-/* Reasons, with how many queries each cost. */
-struct reasons {
-    char text[8][200];
-    long count[8];
-    int n;
-};
-
-static void note_reason(struct reasons *r, const char *why, long queries)
-{
-    int i = 0;
-    while (i < r->n && strcmp(r->text[i], why))
-        i++;
-    if (i == 8)
-        i = 7;
-    if (i == r->n) {
-        snprintf(r->text[i], sizeof r->text[i], "%s", why);
-        r->n++;
-    }
-    r->count[i] += queries;
-}
-
 static void print_block(struct piece *pc, int n, struct reasons *r, FILE *f)
 {
     for (int i = 0; i < n; i++) {
-        if (*pc[i].why)
-            note_reason(r, pc[i].why, pc[i].to - pc[i].from);
+        add_reasons(r, &pc[i].left_out);
         if (pc[i].text)
             fwrite(pc[i].text, 1, pc[i].size, f);
         free(pc[i].text);
@@ -215,7 +242,6 @@ static int do_block(const struct rl_sweep *s, struct piece *pc, int n,
 
 int rl_sweep_rows(const struct rl_sweep *s, FILE *f, struct rl_error *err)
 {
-    static const char *const why = "rooflint: sweep: %ld queries left out: %s\n";
     struct piece *pc = rl_alloc(BLOCK, sizeof *pc, err);
     struct rl_winners w = {0};
     struct reasons r = {0};
@@ -231,8 +257,7 @@ int rl_sweep_rows(const struct rl_sweep *s, FILE *f, struct rl_error *err)
         progress(s, row - s->from, start, &last);
     }
     rl_sweep_winners(&w, f);
-    for (int i = 0; i < r.n; i++)
-        fprintf(stderr, why, r.count[i], r.text[i]);
+    print_reasons(&r);
     free(pc);
     return rc;
 }
