@@ -14,6 +14,8 @@ librl_la_SOURCES += \
 	predict/calibrate.h \
 	predict/choose.c \
 	predict/choose_impl.c \
+	predict/cost.c \
+	predict/cost.h \
 	predict/family.c \
 	predict/family.h \
 	predict/family_bamba.c \
@@ -61,6 +63,8 @@ librl_la_SOURCES += \
 	predict/kern_masked.c \
 	predict/kern_moe.c \
 	predict/kernels.h \
+	predict/memo.c \
+	predict/memo.h \
 	predict/memory.c \
 	predict/memory.h \
 	predict/op.c \
