@@ -67,6 +67,8 @@ librl_la_SOURCES += \
 	predict/memo.h \
 	predict/memory.c \
 	predict/memory.h \
+	predict/memory_block.c \
+	predict/memory_block.h \
 	predict/op.c \
 	predict/op.h \
 	predict/op_attention.c \
