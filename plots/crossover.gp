@@ -9,7 +9,7 @@ set table $NAMES_TABLE
 plot DATA using (A = strcol("a"), B = strcol("b"), METRIC = strcol("metric"), column("ctx")):(0) with table
 unset table
 figure(m) = m eq "ttft" ? "time to first token" : m eq "tpot" ? "time per output token" : m eq "e2e" ? "end-to-end time" : m eq "memory" ? "peak memory" : "energy of the prefill"
-RATIO = sprintf("%s: %s / %s", figure(METRIC), tex_name(A), tex_name(B))
+RATIO = sprintf("%s: %s / %s", figure(METRIC), tex_name(A), tex_name(B)) . (R_min == R_max ? sprintf(" = %.3g", R_min) : "")
 NOFIT = "does not fit"
 unfit = exists("F_records") && F_records > 0
 dummy = legend_count(RATIO)
@@ -33,6 +33,8 @@ set ylabel "batch (sequences)" offset (PAGE ? -0.6 : -1.1),0
 set logscale cb 2
 set logscale z 2
 set cbrange [2.0**-span:2.0**span]
+# one ratio everywhere is no range to gnuplot
+if (R_min == R_max) { set zrange [0.5 * (R_min < 1 ? R_min : 1):2 * (R_max > 1 ? R_max : 1)] }
 set colorbox user origin screen 1 - 0.95 / WIDTH_CM, BOTTOM / H size screen 0.22 / WIDTH_CM, (H - BOTTOM - panels_top(TITLE_CM)) / H border
 step = span > 5 ? 2 : 1
 set cbtics () nomirror scale 0.3 offset -0.8,0

@@ -14,6 +14,8 @@ librl_la_SOURCES += \
 	predict/calibrate.h \
 	predict/choose.c \
 	predict/choose_impl.c \
+	predict/cost.c \
+	predict/cost.h \
 	predict/family.c \
 	predict/family.h \
 	predict/family_bamba.c \
@@ -61,8 +63,12 @@ librl_la_SOURCES += \
 	predict/kern_masked.c \
 	predict/kern_moe.c \
 	predict/kernels.h \
+	predict/memo.c \
+	predict/memo.h \
 	predict/memory.c \
 	predict/memory.h \
+	predict/memory_block.c \
+	predict/memory_block.h \
 	predict/op.c \
 	predict/op.h \
 	predict/op_attention.c \

@@ -4,15 +4,15 @@
  * The peak of a pass is the largest of a few moments, and what counts is which
  * tensors live together there: inside a block (residual stream, block's own
  * intermediates, a dense mask if the stack builds one) or at the head (hidden
- * states and the logits of every row computed).  Block intermediates are
- * counted per kind in live_set(), in elements per new token, for stacks that
- * keep every intermediate (PyTorch eager) and for fused ones.
- * Sources: modelling code of transformers and mamba_ssm, c10's caching
- * allocator; checked against SSM-Scope's allocated and reserved peaks.
+ * states and the logits of every row computed).  What a block takes says
+ * memory_block.c.
+ * Sources: c10's caching allocator; checked against SSM-Scope's allocated and
+ * reserved peaks.
  */
 #include "memory.h"
 
 #include "err.h"
+#include "memory_block.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -32,95 +32,6 @@ double rl_weight_bytes(const struct rl_plan *pl)
             bytes += each * pl->wbytes[c];
     }
     return bytes;
-}
-
-/* Intermediates of one block alive at its worst moment, bytes per new token:
- * `a` bytes an activation, `eager`: nothing is fused. */
-static double live_set(const struct rl_block *b, double h, double a, bool eager,
-                       double tp)
-{
-    double q = b->heads * b->head_dim / tp, kv = b->kv_heads * b->head_dim / tp;
-    double v = b->heads * (b->v_dim > 0 ? b->v_dim : b->head_dim) / tp;
-    double d = b->inner / tp, f = b->inter / tp;
-
-    switch (b->kind) {
-    case RL_BLK_ATTN:
-    case RL_BLK_CROSS:
-    case RL_BLK_ENCODER:
-        /* normed input, q, k, v, rotated q and k or the output */
-        return a * (h + q + 2 * kv + (eager ? q + kv : 0) + v);
-    case RL_BLK_MLA:
-        return a * (h + b->heads / tp * (3 * b->head_dim + 2 * b->v_dim));
-    case RL_BLK_MLP:
-        /* act(gate), up and their product; fused: gate_up and product */
-        return a * (h + (b->gated ? 3 : 2) * f);
-    case RL_BLK_MOE:
-        return a * (2 * h + b->topk * (2 * h + (b->gated ? 3 : 2) * f));
-    case RL_BLK_MAMBA1:
-        /* xz, conv out, delta, out, out_z; eager: contiguous copies of three */
-        return a * (h + (eager ? 9 : 6) * d + b->dt_rank + 2 * b->state);
-    case RL_BLK_MAMBA2: {
-        double hs = b->ssm_heads / tp, c = d + 2 * b->groups * b->state;
-        double q_len = b->chunk > 0 ? b->chunk : 256;
-        double ssd = 6 * hs * b->ssm_head_dim * b->state / q_len + 4 * b->groups * q_len +
-                     8 * hs; /* bytes: states, CB, dt */
-        return a * (h + d + c + hs + c + d) + ssd +
-               (eager ? 16 * d : 0) /* unfused norm */;
-    }
-    case RL_BLK_GDN:
-    case RL_BLK_KDA:
-    case RL_BLK_LINEAR: {
-        double qk = 2 * b->heads * b->head_dim / tp;
-        return a * (h + 3 * (qk + 2 * v)) + a * 2 * v * b->head_dim / 64;
-    }
-    case RL_BLK_RGLRU:
-        return a * (h + 4 * d) + 8 * d;
-    case RL_BLK_SHORTCONV:
-        return a * (h + 5 * h);
-    default:
-        return a * h;
-    }
-}
-
-/* What a scan in plain PyTorch keeps beside: tensors of float over every product's
- * full shape, named and so alive to the end of the block (kern_torch.c); bytes per
- * token of sequences of `longest` tokens. */
-static double plain_set(const struct rl_block *b, double longest, double tp)
-{
-    const double fp32 = 4;
-    double hs = b->ssm_heads / tp, n = b->state, d = b->ssm_head_dim;
-    double q = b->chunk > 0 ? b->chunk : 256, more = ceil(longest / q) + 1;
-
-    switch (b->kind) {
-    case RL_BLK_MAMBA1: /* discrete_A, discrete_B, deltaB_u and A·dt */
-        return 4 * fp32 * b->inner / tp * n;
-    case RL_BLK_MAMBA2: /* C·B and M·x, or the recurrence over chunks */
-        return fp32 * hs * fmax(q * (n + d), more * more * d * n / longest);
-    case RL_BLK_GDN:
-    case RL_BLK_KDA: /* q, k, v and their products, masks of the chunk's width */
-        return fp32 * b->heads / tp * (5 * (b->head_dim + b->v_dim) + 6 * 64);
-    default:
-        return 0;
-    }
-}
-
-/* The largest single tensor of a block without fused kernels, bytes per new token. */
-static double largest_tensor(const struct rl_block *b, double h, double a, double tp)
-{
-    double d = b->inner / tp, f = b->inter / tp;
-
-    switch (b->kind) {
-    case RL_BLK_MLP:
-        return a * f * (b->fused_in ? 2 : 1);
-    case RL_BLK_MOE:
-        return a * b->topk * fmax(h, f);
-    case RL_BLK_MAMBA1:
-        return a * 2 * d;
-    case RL_BLK_MAMBA2: /* the joint projection, or the norm's float copy */
-        return fmax(a * (2 * d + 2 * b->groups * b->state + b->ssm_heads / tp), 4 * d);
-    default:
-        return a * fmax(h, b->heads * b->head_dim / tp);
-    }
 }
 
 /* The answers met last: the length of the prompt has no part in them. */
@@ -144,8 +55,8 @@ int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
     atomic_flag_clear(&pl->longest->busy);
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
-        pl->mem.live[i] = live_set(b, g->hidden, a, pl->mem.eager, tp);
-        pl->mem.tensor[i] = largest_tensor(b, g->hidden, a, tp);
+        pl->mem.live[i] = rl_block_live(b, g->hidden, a, pl->mem.eager, tp);
+        pl->mem.tensor[i] = rl_block_largest(b, g->hidden, a, tp);
     }
     pl->mem.weights = rl_weight_bytes(pl);
     pl->mem.state = rl_state_bytes(pl);
@@ -182,7 +93,7 @@ static double block_live(const struct rl_plan *pl, const struct pass_size *z, si
     double live = pl->mem.live[i];
 
     if (pl->mem.plain && z->longest > 1)
-        live += plain_set(&pl->model->graph.block[i], z->longest, pl->setup.tp);
+        live += rl_block_plain(&pl->model->graph.block[i], z->longest, pl->setup.tp);
     return z->n * live;
 }
 

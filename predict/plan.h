@@ -118,7 +118,7 @@ struct rl_plan {
     } split;
     double score_bytes; /* traffic per score without flash kernels */
 
-    struct rl_memo *memo;       /* see schedule.c; NULL: none */
+    struct rl_memo *memo;       /* see memo.c; NULL: none */
     struct rl_longest *longest; /* see memory.c */
     char note[RL_MAXNOTES][200];
     int nnotes;

@@ -12,12 +12,11 @@
  * Ignored: overlap between kernels of one pass, and between passes.
  */
 #include "schedule.h"
-#include "err.h"
-#include "kern_impl.h"
-#include "ops.h"
+
+#include "cost.h"
+#include "memo.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 /* Gauss-Legendre, 4 nodes on [-1, 1] (Abramowitz & Stegun 25.4.30). */
@@ -26,136 +25,15 @@ static const double gl_x[4] = {-0.8611363115940526, -0.3399810435848563,
 static const double gl_w[4] = {0.3478548451374538, 0.6521451548625461, 0.6521451548625461,
                                0.3478548451374538};
 
-/* What one call of a node takes in a pass. */
-struct cost {
-    double seconds, speed_of_light;
-    double kernels, host; /* launches: on the device, of the host's time */
-    enum rl_bound bound;
-    const struct rl_choice *choice; /* of the coefficients; NULL: nothing runs */
-};
-
-/* A call that an unfused stack runs as a chain of small kernels: each moves its
- * share of the traffic, through L2 where its tensors fit. */
-static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
-                            struct rl_work w, double kernels, double part[RL_NBOUNDS])
-{
-    w.act_bytes *= b->traffic / kernels;
-    w.weight_bytes /= kernels;
-    w.vector_flop /= kernels;
-    w.sfu /= kernels;
-    w.launches = 1;
-    return kernels * rl_work_seconds(&w, &pl->machine, part);
-}
-
-/* Copies of K and V for every query head of a group: read once, written `repeat` times,
- * and read so by the kernel, which alone would read them once. */
-static double repeat_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
-                             const double *p)
-{
-    struct rl_work w = {0}, copy = {.unit = RL_FP32, .launches = 2};
-
-    b->op->work(p, &w);
-    copy.act_bytes = 2 * b->repeat * w.cache_bytes;
-    return rl_work_seconds(&copy, &pl->machine, NULL);
-}
-
-/* time · log error of one node, its part that no other node shares */
-struct own {
-    double lo, hi;
-};
-
-static void add_error(const struct rl_choice *c, int group, double t, struct rl_sum *s,
-                      struct own *own)
-{
-    double alone = sqrt(fmax(0, 1 - c->share * c->share));
-
-    s->lo[group] += t * c->share * c->log_lo;
-    s->hi[group] += t * c->share * c->log_hi;
-    own->lo += t * alone * c->log_lo;
-    own->hi += t * alone * c->log_hi;
-}
-
-/* All passes of a node are summed: nodes are independent of each other. */
-static void close_node(const struct own *own, struct rl_sum *s)
-{
-    s->lo2 += own->lo * own->lo;
-    s->hi2 += own->hi * own->hi;
-}
-
-/* A loop over the experts that tokens chose, each a few kernels. */
-static double expert_launches(const struct rl_plan *pl, const double *p)
-{
-    return pl->expert_launches * rl_moe_distinct(p[RL_MOE_TOKENS], p[RL_MOE_TOPK],
-                                                 p[RL_MOE_EXPERTS], RL_ROUTING_UNIFORM);
-}
-
-static void cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
-                    const struct rl_pass *pass, int ph, struct cost *c)
-{
-    double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
-    bool alt = b->alt && pass->cached >= b->alt_from;
-    const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
-    bool runs = b->launches[ph] > 0 && !(pl->ideal && b->node->fusable);
-    struct rl_work w = {0};
-
-    memset(c, 0, sizeof *c);
-    if (!runs && b->node->fusable)
-        return; /* fused into a neighbour */
-    rl_node_params(pl, b, pass, p);
-    b->op->work(p, &w);
-    if (!b->node->fusable)
-        c->speed_of_light =
-            rl_work_speed_of_light(&w, &pl->machine, pl->ideal ? part : NULL);
-    if (!runs)
-        return;
-    c->choice = choice;
-    c->kernels = b->launches[ph];
-    c->host = b->host[ph];
-    if (choice->impl && choice->impl->launches)
-        c->kernels = c->host = choice->impl->launches(p);
-    if (b->op == &rl_op_moe && pl->expert_launches > 0)
-        c->kernels = c->host = b->launches[ph] + expert_launches(pl, p);
-    if (pl->ideal)
-        c->seconds = c->speed_of_light;
-    else if (b->chain)
-        c->seconds = chain_seconds(pl, b, w, c->kernels, part);
-    else if (b->plain && !alt)
-        c->seconds = rl_work_seconds(&w, &pl->machine, part);
-    else
-        c->seconds = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, choice, part);
-    if (b->repeat > 0 && !alt && !pl->ideal)
-        c->seconds += repeat_seconds(pl, b, p);
-    c->bound = rl_part_bound(part);
-}
-
-/* Adds `calls` calls of a node. */
-static void add_cost(const struct rl_plan *pl, const struct rl_bound_node *b,
-                     const struct cost *c, double calls, struct rl_sum *s,
-                     struct own *own)
-{
-    double t = calls * c->seconds;
-
-    s->speed_of_light += calls * c->speed_of_light;
-    if (!c->choice)
-        return;
-    s->gpu += t;
-    s->by_class[b->node->cls] += t;
-    s->by_bound[c->bound] += t;
-    if (!pl->ideal)
-        add_error(c->choice, b->group, t, s, own);
-    s->launches += calls * c->kernels;
-    s->host += calls * c->host * pl->host_launch_s;
-}
-
 /* Adds one node, all its calls in one pass, `weight` passes. */
 static void add(const struct rl_plan *pl, const struct rl_bound_node *b,
                 const struct rl_pass *pass, int ph, double weight, struct rl_sum *s,
-                struct own *own)
+                struct rl_own_error *own)
 {
-    struct cost c;
+    struct rl_cost c;
 
-    cost_of(pl, b, pass, ph, &c);
-    add_cost(pl, b, &c, weight * b->node->count, s, own);
+    rl_cost_of(pl, b, pass, ph, &c);
+    rl_cost_add(pl, b, &c, weight * b->node->count, s, own);
 }
 
 /* Adds a node over passes whose cache grows linearly from `from` to `to`
@@ -165,13 +43,13 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
                      struct rl_sum *s)
 {
     double knot[3] = {from, to, to};
-    struct own own = {0, 0};
+    struct rl_own_error own = {0, 0};
     int nknots = 2;
 
     if (to - from < 1e-9) {
         pass.cached = 0.5 * (from + to);
         add(pl, b, &pass, ph, n, s, &own);
-        close_node(&own, s);
+        rl_cost_close(&own, s);
         return;
     }
     double kink = b->alt && b->alt_from > from ? b->alt_from : b->window;
@@ -186,121 +64,7 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
             add(pl, b, &pass, ph, n * half / (to - from) * gl_w[i], s, &own);
         }
     }
-    close_node(&own, s);
-}
-
-/* What does not depend on the cache is the same in every pass of one size: the sum
- * met last is kept with the plan for each kind of pass that a query has, and the
- * costs it is made of, since some (the head's) change with the batch alone. */
-enum { FULL_CHUNK, OTHER_CHUNK, STEP, NSLOTS };
-struct rl_memo {
-    atomic_flag busy; /* taken: do without */
-    struct {
-        bool filled;
-        struct rl_pass pass;
-        struct rl_sum sum;
-    } at[NSLOTS];
-    struct cost cost[]; /* [NSLOTS][nnodes] */
-};
-
-struct rl_memo *rl_memo_new(int nnodes, struct rl_error *err)
-{
-    size_t costs = NSLOTS * (size_t)nnodes * sizeof(struct cost);
-    struct rl_memo *m = rl_alloc(1, sizeof *m + costs, err);
-    if (m)
-        atomic_flag_clear(&m->busy);
-    return m;
-}
-
-static bool same_pass(const struct rl_pass *a, const struct rl_pass *b, unsigned looks)
-{
-    return (!(looks & RL_LOOKS_BATCH) || a->batch == b->batch) &&
-           (!(looks & RL_LOOKS_TOKENS) || a->tokens == b->tokens) &&
-           (!(looks & RL_LOOKS_ROWS) || a->rows == b->rows) &&
-           (!(looks & RL_LOOKS_ENC) || a->enc == b->enc);
-}
-
-/* s += weight · t, for the sums a pass is made of. */
-static void add_sum(struct rl_sum *s, const struct rl_sum *t, double weight, int ngroups)
-{
-    s->gpu += weight * t->gpu;
-    s->speed_of_light += weight * t->speed_of_light;
-    s->launches += weight * t->launches;
-    s->host += weight * t->host;
-    for (int i = 0; i < RL_NCLASSES; i++)
-        s->by_class[i] += weight * t->by_class[i];
-    for (int i = 0; i < RL_NBOUNDS; i++)
-        s->by_bound[i] += weight * t->by_bound[i];
-    for (int i = 0; i < ngroups; i++) {
-        s->lo[i] += weight * t->lo[i];
-        s->hi[i] += weight * t->hi[i];
-    }
-    s->lo2 += weight * weight * t->lo2;
-    s->hi2 += weight * weight * t->hi2;
-}
-
-/* Which nodes run: a diffusion model's step is a prefill of its own. */
-static unsigned phase_of(const struct rl_plan *pl, int ph)
-{
-    return ph && !pl->model->graph.diffusion ? RL_DECODE : RL_PREFILL;
-}
-
-/* Nodes of a phase that do not look at the cache, one pass.  cost: NULL, or
- * [nnodes], where those of the parts in `known` stand; equal calls of the others
- * are counted once. */
-static void fixed_nodes(const struct rl_plan *pl, const struct rl_pass *pass, int ph,
-                        const bool known[RL_NPARTS], struct cost *cost, struct rl_sum *s)
-{
-    unsigned want = phase_of(pl, ph);
-
-    memset(s, 0, sizeof *s);
-    for (int i = 0; i < pl->nnodes; i++) {
-        const struct rl_bound_node *b = &pl->node[i];
-        struct cost here, *c = cost ? &cost[i] : &here;
-        struct own own = {0, 0};
-        if (!(b->phase & want) || b->on_cache)
-            continue;
-        if (!cost || (!known[b->part] && b->twin < 0))
-            cost_of(pl, b, pass, ph, c);
-        else if (!known[b->part])
-            *c = cost[b->twin];
-        add_cost(pl, b, c, b->node->count, s, &own);
-        close_node(&own, s);
-    }
-}
-
-/* fixed_nodes() by way of the memo, which the caller has taken. */
-static const struct rl_sum *recall(const struct rl_plan *pl, const struct rl_pass *pass,
-                                   int ph, int slot)
-{
-    struct rl_memo *m = pl->memo;
-    bool known[RL_NPARTS], all = true;
-
-    for (int i = 0; i < RL_NPARTS; i++) {
-        known[i] = m->at[slot].filled && same_pass(&m->at[slot].pass, pass, pl->looks[i]);
-        all = all && known[i];
-    }
-    if (!all) {
-        m->at[slot].filled = true;
-        m->at[slot].pass = *pass;
-        fixed_nodes(pl, pass, ph, known, &m->cost[slot * pl->nnodes], &m->at[slot].sum);
-    }
-    return &m->at[slot].sum;
-}
-
-static void add_fixed(const struct rl_plan *pl, const struct rl_pass *pass, int ph,
-                      int slot, double weight, struct rl_sum *s)
-{
-    struct rl_memo *m = pl->memo;
-    struct rl_sum one;
-
-    if (m && !atomic_flag_test_and_set_explicit(&m->busy, memory_order_acquire)) {
-        add_sum(s, recall(pl, pass, ph, slot), weight, pl->ngroups);
-        atomic_flag_clear_explicit(&m->busy, memory_order_release);
-    } else {
-        fixed_nodes(pl, pass, ph, NULL, NULL, &one);
-        add_sum(s, &one, weight, pl->ngroups);
-    }
+    rl_cost_close(&own, s);
 }
 
 /* Layers dealt out to several devices, one stage each (llama.cpp's split).  A
@@ -386,7 +150,7 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, int p
 struct cut {
     double batch, tokens, passes; /* passes along one sequence */
     double groups;                /* how many such runs, one after another */
-    int slot;                     /* of the memo */
+    enum rl_memo_slot slot;
 };
 
 static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct cut c,
@@ -399,7 +163,7 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
     pass.enc = q->ctx;
     double first = depth + c.tokens, last = depth + n * c.tokens;
     double half = n > 1 ? 0.5 * c.tokens : 0;
-    add_fixed(pl, &pass, 0, c.slot, n * c.groups, s);
+    rl_memo_add(pl, &pass, 0, c.slot, n * c.groups, s);
     for (int i = 0; i < pl->nnodes; i++)
         if ((pl->node[i].phase & RL_PREFILL) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 0, first - half, last + half, n * c.groups,
@@ -421,19 +185,19 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
 
     memset(s, 0, sizeof *s);
     if (chunk <= 0 || len * batch <= chunk || g->encoder_decoder || g->diffusion) {
-        struct cut c = {batch, len, 1, 1, OTHER_CHUNK};
+        struct cut c = {batch, len, 1, 1, RL_MEMO_OTHER_CHUNK};
         run_cut(pl, q, c, q->context_depth, batch * logit_rows(pl, q, len), s);
     } else if (len <= chunk) { /* several whole sequences a pass */
         double per = floor(chunk / len), full = floor(batch / per);
         double rest = batch - full * per;
-        struct cut a = {per, len, 1, full, FULL_CHUNK},
-                   z = {rest, len, 1, 1, OTHER_CHUNK};
+        struct cut a = {per, len, 1, full, RL_MEMO_FULL_CHUNK},
+                   z = {rest, len, 1, 1, RL_MEMO_OTHER_CHUNK};
         run_cut(pl, q, a, q->context_depth, per * logit_rows(pl, q, len), s);
         run_cut(pl, q, z, q->context_depth, rest * logit_rows(pl, q, len), s);
     } else { /* one sequence in several passes */
         double full = floor(len / chunk), rest = len - full * chunk;
-        struct cut a = {1, chunk, full, batch, FULL_CHUNK},
-                   z = {1, rest, 1, batch, OTHER_CHUNK};
+        struct cut a = {1, chunk, full, batch, RL_MEMO_FULL_CHUNK},
+                   z = {1, rest, 1, batch, RL_MEMO_OTHER_CHUNK};
         run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
         run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
     }
@@ -462,7 +226,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
 {
     double first;
     struct rl_pass pass = decode_pass(pl, q, n, &first);
-    unsigned want = phase_of(pl, 1);
+    unsigned want = rl_cost_phase(pl, 1);
 
     memset(s, 0, sizeof *s);
     double from = first - 0.5, to = first + n - 0.5;
@@ -470,7 +234,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
         from = to = pass.tokens;
     else if (n <= 1)
         from = to = first;
-    add_fixed(pl, &pass, 1, STEP, 1, s);
+    rl_memo_add(pl, &pass, 1, RL_MEMO_STEP, 1, s);
     for (int i = 0; i < pl->nnodes; i++)
         if ((pl->node[i].phase & want) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);

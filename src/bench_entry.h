@@ -21,8 +21,14 @@ struct bench_entry {
     size_t n, cap;
 };
 
+/* A new row, all empty; NULL: no memory. */
+struct bench_row *bench_entry_append(struct bench_entry *e, struct rl_error *err);
+/* The first row of key and kind (NULL: any); NULL: none. */
+const struct bench_row *bench_entry_find(const struct bench_entry *e, const char *key,
+                                         const char *kind);
+
 /* Facts that the measuring program states ('# entry …' lines of the rows file)
- * and figures that the rules pick out of its rows. */
+ * and figures that the rules pick out of its rows (bench_rows.c). */
 int bench_entry_make(struct bench_entry *e, const char *path, const struct rl_table *rows,
                      struct rl_error *err);
 int bench_entry_load(struct bench_entry *e, const char *path, struct rl_error *err);

@@ -54,6 +54,25 @@ holds latency.svg llama-3.2-1b mamba2-1.3b 1k 32k 'context (tokens)' \
 holds memory.svg 'peak memory (GiB)' 'KV cache' capacity
 holds breakdown.svg gemm attention scan
 
+# a model that no device of this size holds: its whole stack, and by how much it is too large
+rooflint plot memory --hw orin-nano --model llama-3.1-70b --ctx 512:64k:x2 --data full.csv --out full.svg
+holds full.svg llama-3.1-70b 'KV cache' 'capacity 7.43 GiB' 100 \
+    "does not fit: $(awk -F, 'NR == 2 { printf "%.3g", $11 / 2^30 }' full.csv) GiB at 512"
+
+# a model against itself: one colour, and the ratio as a number
+if rooflint plot crossover --hw 4090 --model llama-3.2-1b,llama-3.2-1b --ctx 1k:64k:x2 \
+    --batches 1:16:x2 --data equal.csv --out equal.svg >out 2>&1 && [ ! -s out ]; then
+    holds equal.svg 'time to first token: llama-3.2-1b / llama-3.2-1b = 1'
+else
+    not_ok "crossover of a model with itself" out
+fi
+awk -F, -v OFS=, 'NR > 1 && NF > 1 { $6 = 100 } 1' equal.csv >hundred.csv
+if rooflint plot crossover --from hundred.csv --out hundred.svg >out 2>&1 && [ ! -s out ]; then
+    holds hundred.svg 'time to first token: llama-3.2-1b / llama-3.2-1b = 100'
+else
+    not_ok "crossover of one ratio" out
+fi
+
 # structure FILE: what the picture is made of: its size, its texts, and how many
 # shapes there are of each colour, dash and kind of point
 structure() {
