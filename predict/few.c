@@ -171,7 +171,9 @@ static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *
     return 0;
 }
 
-/* Root of the mean square of the samples' log errors, each left out in turn. */
+/* Root of the mean square of the samples' log errors, each left out of the fit in turn.
+ * Not out of the choice of the entry, which saw them all: choosing again for each would
+ * be a dozen times the fits.  That makes the interval a little kind. */
 static int left_out(const struct rl_fit_data *d, const double *center, double *rms,
                     struct rl_error *err)
 {
@@ -218,7 +220,7 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
     if (!c)
         return -1;
     int n = rl_choose_near(ask, CANDIDATES, c), which = 0, rc = 0;
-    if ((size_t)n > 2 * d->n) /* one row cannot tell entries apart */
+    if (d->n > 0 && (size_t)n > 2 * d->n - 1) /* one row cannot tell entries apart */
         n = (int)(2 * d->n) - 1;
     double rms = 0;
     memset(out, 0, sizeof *out);
@@ -229,7 +231,7 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
         rc = best_fit(c, n, d, &which, &out->fit, err);
     if (!rc && d->n >= TELLING) {
         rc = left_out(d, c[which].coef, &rms, err);
-        interval(c, rms, d->n, &out->lo, &out->hi);
+        interval(&c[which], rms, d->n, &out->lo, &out->hi);
     }
     free(c);
     return rc;
