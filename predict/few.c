@@ -156,6 +156,13 @@ static int fit_from(const struct rl_fit_data *d, const double *center, int start
     return rl_fit_run(&from, out, err);
 }
 
+/* How many of n entries so few samples can tell apart: one row none. */
+static int candidates(int n, size_t samples)
+{
+    int most = samples > 0 ? (int)(2 * samples) - 1 : 1;
+    return n < most ? n : most;
+}
+
 static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *d,
                     int *which, struct rl_fit *out, struct rl_error *err)
 {
@@ -171,22 +178,24 @@ static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *
     return 0;
 }
 
-/* Root of the mean square of the samples' log errors, each left out in turn. */
-static int left_out(const struct rl_fit_data *d, const double *center, double *rms,
-                    struct rl_error *err)
+/* Root of the mean square of the samples' log errors, each left out in turn: of the fit
+ * and of the choice of the entry that it starts from. */
+static int left_out(const struct rl_choice *c, int n, const struct rl_fit_data *d,
+                    double *rms, struct rl_error *err)
 {
     const struct rl_sample **rest = rl_alloc(d->n, sizeof *rest, err);
     double sum = 0;
-    int rc = rest ? 0 : -1;
+    int rc = rest ? 0 : -1, which;
     for (size_t i = 0; !rc && i < d->n; i++) {
         struct rl_fit_data but = *d;
         struct rl_fit fit;
         but.row = rest;
         but.n = 0;
+        but.starts = 1;
         for (size_t k = 0; k < d->n; k++)
             if (k != i)
                 rest[but.n++] = d->row[k];
-        rc = fit_from(&but, center, 1, &fit, err);
+        rc = best_fit(c, candidates(n, but.n), &but, &which, &fit, err);
         if (rc)
             break;
         double t = d->op->time(d->row[i]->p, d->machine, fit.coef, NULL);
@@ -218,18 +227,16 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
     if (!c)
         return -1;
     int n = rl_choose_near(ask, CANDIDATES, c), which = 0, rc = 0;
-    if ((size_t)n > 2 * d->n) /* one row cannot tell entries apart */
-        n = (int)(2 * d->n) - 1;
     double rms = 0;
     memset(out, 0, sizeof *out);
     memcpy(out->fit.coef, c->coef, sizeof c->coef);
     out->lo = c->log_lo;
     out->hi = c->log_hi;
     if (d->n > 0)
-        rc = best_fit(c, n, d, &which, &out->fit, err);
+        rc = best_fit(c, candidates(n, d->n), d, &which, &out->fit, err);
     if (!rc && d->n >= TELLING) {
-        rc = left_out(d, c[which].coef, &rms, err);
-        interval(c, rms, d->n, &out->lo, &out->hi);
+        rc = left_out(c, n, d, &rms, err);
+        interval(&c[which], rms, d->n, &out->lo, &out->hi);
     }
     free(c);
     return rc;

@@ -282,15 +282,16 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
     }
 }
 
-/* cuBLAS on GDDR parts takes one CTA per tile for small products: the same limit
- * in three stacks on sm_89 and sm_120, not on sm_80. */
+/* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
+ * sm_89 and of sm_120 on, whatever the memory: the same limit in three stacks on sm_89
+ * and sm_120 (measured), not on sm_80, sm_90 and sm_100.  Turing is taken as sm_80. */
 static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
                      enum rl_gemm_menu menu)
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
-    bool gddr = mc->cc > 80 && !rl_gemm_fine(mc->cc);
-    return !(mc->warm > 0 && gddr && g->m > 1 && g->m * g->n * g->k <= SMALL);
+    bool whole_k = mc->cc > 80 && !rl_gemm_fine(mc->cc);
+    return !(mc->warm > 0 && whole_k && g->m > 1 && g->m * g->n * g->k <= SMALL);
 }
 
 static double quantise(const struct gemm *g, const struct rl_machine *mc, double missed)

@@ -43,8 +43,7 @@ enum {
     MOST,
     NTILE,
     PAD,
-    RULE,
-    NCOEF
+    RULE
 };
 
 const struct rl_coef rl_kern_moe_coef[] = {
@@ -106,7 +105,8 @@ static void above(const struct spread *s, double y, double y_q, double *experts,
     *rows = s->scale * (sum - *experts * x);
 }
 
-/* As rl_moe_distinct, with what the tiles need kept. */
+/* As rl_moe_distinct, with what the tiles need kept.  Some rank has the one expert
+ * that a token must touch: a share of it for each, as of all others. */
 static void power_law_spread(struct spread *s, double tokens, double all_rows, double all)
 {
     bool many = all_rows > all;
@@ -128,7 +128,8 @@ static void power_law_spread(struct spread *s, double tokens, double all_rows, d
     double experts, rows, half_q = 1 / s->two_q;
     above(s, 0.5, half_q, &experts, &rows);
     double lost = s->rows - (rows + 0.5 * experts); /* rounded to nothing */
-    s->touched = fmax(1, fmin(fmin(s->experts, s->rows), fmax(experts, lost)));
+    double touched = fmin(fmin(s->experts, s->rows), fmax(experts, lost));
+    s->touched = fmax(s->rows / all_rows, touched);
 }
 
 /* Row tiles of b = 2^log2 rows: every touched expert has one, and one more for

@@ -30,6 +30,7 @@ unit_tests = \
 	tests/test_params.t \
 	tests/test_path.t \
 	tests/test_rows_attention.t \
+	tests/test_rows_gemm.t \
 	tests/test_rows_moe_scan.t \
 	tests/test_stack.t \
 	tests/test_state.t \

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct measured_row {
     const char *device, *runtime, *op, *impl, *params;
@@ -18,6 +19,8 @@ struct measured_row {
 
 struct rows_result {
     double median, p90, inside; /* |predicted / measured - 1|; share in the interval */
+    double off;                 /* of the worst kernel its best row */
+    const char *kernel;         /* which: the rows of one stand together */
 };
 
 /* |predicted / measured - 1|; the row must have an entry of its own. */
@@ -52,18 +55,43 @@ static inline int rows_ascending(const void *va, const void *vb)
     return (a > b) - (a < b);
 }
 
+static inline int rows_alike(const struct measured_row *a, const struct measured_row *b)
+{
+    return !strcmp(a->device, b->device) && !strcmp(a->runtime, b->runtime) &&
+           !strcmp(a->op, b->op) && !strcmp(a->impl, b->impl);
+}
+
+/* The kernel whose rows are all off: one outlier does not make one. */
+static inline void rows_worst(const struct measured_row *row, const double *e, size_t n,
+                              struct rows_result *r)
+{
+    for (size_t i = 0, k; i < n; i = k) {
+        double best = e[i];
+        for (k = i + 1; k < n && rows_alike(&row[i], &row[k]); k++)
+            best = fmin(best, e[k]);
+        if (best > r->off) {
+            r->off = best;
+            r->kernel = row[i].impl;
+        }
+    }
+}
+
 static inline struct rows_result rows_judge(const struct measured_row *row, size_t n)
 {
     struct rl_error err = {0};
     struct rl_kernel_db *db = rl_kernel_db_load(source_dir(), &err);
     double *e = calloc(n, sizeof *e);
+    struct rows_result r = {.kernel = ""};
     int inside = 0;
 
     cr_assert(db && e, "%s", err.text);
     for (size_t i = 0; i < n; i++)
         e[i] = row_error(db, &row[i], &inside);
+    rows_worst(row, e, n, &r);
     qsort(e, n, sizeof *e, rows_ascending);
-    struct rows_result r = {e[n / 2], e[n * 9 / 10], (double)inside / (double)n};
+    r.median = e[n / 2];
+    r.p90 = e[n * 9 / 10];
+    r.inside = (double)inside / (double)n;
     free(e);
     rl_kernel_db_free(db);
     return r;

@@ -124,6 +124,29 @@ Test(kern_moe, grows_with_the_tokens)
     }
 }
 
+/* Where a rank holds one expert or few, the first token costs it a share of one.  More
+ * row tiles of one expert stream its weights faster than one tile: 13 % at most. */
+Test(kern_moe, one_rank_of_many_grows_with_the_tokens)
+{
+    static const char *const call[] = {
+        "hidden=4096 inter=14336 topk=2 experts=8 ep=8 dtype=bf16 routing=",
+        "hidden=7168 inter=2048 topk=8 experts=256 ep=64 dtype=fp8_block routing=",
+    };
+    static const char *const routing[] = {"balanced", "uniform", "power_law_1.01",
+                                          "power_law_1.2"};
+    struct rl_machine m = machine();
+    for (size_t i = 0; i < 2 * 4; i++) {
+        char rest[160];
+        double last = 0;
+        snprintf(rest, sizeof rest, "%s%s", call[i / 4], routing[i % 4]);
+        for (int n = 1; n < 100000; n += 1 + n / 5) {
+            double t = experts(rest, n, &m);
+            cr_expect_gt(t, (n < 16 ? 0.99 : 0.87) * last, "tokens=%d %s", n, rest);
+            last = fmax(t, last);
+        }
+    }
+}
+
 /* Cold weights come from DRAM, products from the tensor core: neither faster
  * than the sheet. */
 Test(kern_moe, never_faster_than_the_sheet)
