@@ -55,6 +55,9 @@ static double seconds_of(const struct rl_plan *pl, const struct rl_bound_node *b
         s = rl_work_seconds(&w, &pl->machine, part);
     else
         s = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, c->choice, part);
+    /* a coefficient from another part may be more than this one's units can do */
+    if (b->op == &rl_op_gemm && !b->choice.impl)
+        s = fmax(s, w.flop / fmax(pl->machine.peak[w.unit], pl->machine.rate[w.unit]));
     return b->repeat > 0 && !alt ? s + repeat_seconds(pl, b, p) : s;
 }
 
@@ -75,6 +78,8 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (!b->node->fusable)
         c->speed_of_light =
             rl_work_speed_of_light(&w, &pl->machine, pl->ideal ? part : NULL);
+    if (b->grown) /* light would append the new tokens alone */
+        c->speed_of_light *= pass->tokens / pass->cached;
     if (!runs)
         return;
     c->choice = choice;

@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "memory_block.h"
+#include "schedule.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -80,7 +81,8 @@ struct pass_size {
 static double mask_bytes(const struct rl_plan *pl, const struct pass_size *z)
 {
     const struct rl_graph *g = &pl->model->graph;
-    bool dense = g->dense_mask || (g->mask_from > 0 && z->cached >= g->mask_from);
+    bool windowed = pl->mem.masks && g->mask_from > 0 && z->cached >= g->mask_from;
+    bool dense = g->dense_mask || windowed;
 
     return pl->mem.eager && dense && z->longest > 1
                ? pl->mem.act_bytes * z->longest * z->cached
@@ -185,8 +187,9 @@ static struct peak prefill_peak(const struct rl_plan *pl, const struct rl_query 
                                 all ? start : q->batch, cache};
         return larger(pass_peak(pl, &enc), pass_peak(pl, &dec));
     }
-    if (pl->chunk > 0 && n > pl->chunk)
-        n = pl->chunk;
+    double chunk = rl_chunk_tokens(pl, q->ctx);
+    if (chunk > 0 && n > chunk)
+        n = chunk;
     struct pass_size z = {n, fmin(n, q->ctx), q->context_depth + q->ctx,
                           all ? n : q->batch, cache};
     return pass_peak(pl, &z);
@@ -242,7 +245,10 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     struct peak p = prefill_peak(pl, q, m->kv_cache + m->state);
     if (g->has_decode) { /* of prefill and the last step the one that takes more */
         double last = q->batch * rl_kv_bytes(pl, held + steps, enc);
-        struct pass_size step = {q->batch, 1, held + steps, q->batch, last + m->state};
+        double all = held + steps; /* tokens; a diffusion model's step runs them all */
+        double new = g->diffusion ? all : 1;
+        struct pass_size step = {q->batch * new, new, all, q->batch *new,
+                                 last + m->state};
         struct peak d = pass_peak(pl, &step);
 
         if (last + d.activations + d.logits > m->kv_cache + p.activations + p.logits) {

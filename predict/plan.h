@@ -43,6 +43,7 @@ struct rl_bound_node {
                            Python-heavy call costs several */
     bool chain;         /* glue that the stack runs as kernels of its own */
     double traffic;     /* DRAM bytes relative to the fused kernel, ≥ 1 */
+    bool grown;         /* an append that copies the whole cache */
     bool plain;         /* no kernel model: the roofline of its work */
     int group;          /* errors of one group move together */
     int twin;           /* an earlier node whose calls take the same; -1: none */
@@ -92,6 +93,7 @@ struct rl_plan {
     bool logits_all;
     struct {
         double kv_block;     /* tokens a cache grows by */
+        bool masks;          /* a dense mask once the keys reach `sliding_window` */
         double page_align;   /* pages shared with states: tokens are a multiple; 0: no */
         double load;         /* what loading leaves reserved, over the weights */
         bool warmup;         /* it is one block, shared parameters counted at each use */

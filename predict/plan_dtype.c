@@ -139,4 +139,11 @@ void rl_note_dtype_fallback(struct rl_plan *pl)
     if (got != want)
         rl_plan_note(pl, "%s has no %s rate: %s runs at its %s rate", pl->device->id,
                      rl_unit_name(want), rl_dtype(pl->dtype)->name, rl_unit_name(got));
+    double rate = pl->machine.rate[want], peak = pl->machine.peak[want];
+    if (rate > peak)
+        rl_plan_note(
+            pl,
+            "%s measured at %.4g TFLOP/s, above the sheet's %.4g: its clock goes "
+            "beyond the rated boost; speed of light is the sheet's",
+            pl->device->id, rate / 1e12, peak / 1e12);
 }

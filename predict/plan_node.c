@@ -178,11 +178,10 @@ static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
     bool attention =
         b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
     bool flash = rl_runtime_num(pl->runtime, "attn.flash", 1) > 0;
-    bool masks = rl_runtime_num(pl->runtime, "mask.sliding_window", 0) > 0;
 
     if (pl->setup.flash >= 0)
         flash = pl->setup.flash > 0;
-    if (!attention || (flash && !(masks && pl->model->graph.mask_from > 0)))
+    if (!attention || (flash && !(pl->mem.masks && pl->model->graph.mask_from > 0)))
         return;
     b->alt = flash ? &rl_op_attention_masked : &rl_op_attention_scores;
     b->alt_from = flash ? pl->model->graph.mask_from : 0;
@@ -212,7 +211,7 @@ static void bind_cache_growth(struct rl_plan *pl, struct rl_bound_node *b)
     for (int i = 0; i < b->nvars; i++)
         if (b->var[i].sym == RL_T) {
             b->var[i].sym = RL_TS;
-            b->on_cache = true;
+            b->on_cache = b->grown = true;
         }
 }
 

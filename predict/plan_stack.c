@@ -142,6 +142,7 @@ void rl_bind_memory(struct rl_plan *pl)
     pl->mem.spread_allocated = rl_runtime_num(r, "spread.allocated", 0.1);
     pl->mem.spread_reserved = rl_runtime_num(r, "spread.reserved", 0.2);
     pl->mem.kv_block = rl_runtime_num(r, "kv.block", 1);
+    pl->mem.masks = rl_runtime_num(r, "mask.sliding_window", 0) > 0;
     pl->mem.page_align = rl_runtime_num(r, "page.align", 0);
     pl->mem.load = rl_runtime_num(r, "alloc.load", 1);
     pl->mem.warmup = rl_runtime_num(r, "alloc.warmup", 0) > 0;

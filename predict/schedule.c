@@ -42,9 +42,9 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
                      struct rl_pass pass, int ph, double from, double to, double n,
                      struct rl_sum *s)
 {
-    double knot[3] = {from, to, to};
+    double kink[2] = {b->window, b->alt ? b->alt_from : 0}, knot[4] = {from};
     struct rl_own_error own = {0, 0};
-    int nknots = 2;
+    int nknots = 1;
 
     if (to - from < 1e-9) {
         pass.cached = 0.5 * (from + to);
@@ -52,11 +52,12 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
         rl_cost_close(&own, s);
         return;
     }
-    double kink = b->alt && b->alt_from > from ? b->alt_from : b->window;
-    if (kink > from && kink < to) {
-        knot[1] = kink;
-        nknots = 3;
+    for (int k = 0, first = kink[1] < kink[0]; k < 2; k++) {
+        double at = kink[first ? 1 - k : k];
+        if (at > knot[nknots - 1] && at < to)
+            knot[nknots++] = at;
     }
+    knot[nknots++] = to;
     for (int k = 0; k + 1 < nknots; k++) {
         double mid = 0.5 * (knot[k] + knot[k + 1]), half = 0.5 * (knot[k + 1] - knot[k]);
         for (int i = 0; i < 4; i++) {
@@ -177,14 +178,23 @@ static double logit_rows(const struct rl_plan *pl, const struct rl_query *q,
     return rl_all_logits(pl, q) ? tokens : 1;
 }
 
+double rl_chunk_tokens(const struct rl_plan *pl, double len)
+{
+    const struct rl_graph *g = &pl->model->graph;
+
+    if (pl->chunk <= 0 || g->encoder_decoder || g->diffusion)
+        return 0;
+    return g->has_decode ? pl->chunk : fmax(pl->chunk, len);
+}
+
 void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
 {
     const struct rl_graph *g = &pl->model->graph;
     double len = g->encoder_decoder ? g->decoder_start : q->ctx;
-    double chunk = pl->chunk, batch = q->batch;
+    double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
 
     memset(s, 0, sizeof *s);
-    if (chunk <= 0 || len * batch <= chunk || g->encoder_decoder || g->diffusion) {
+    if (chunk <= 0 || len * batch <= chunk) {
         struct cut c = {batch, len, 1, 1, RL_MEMO_OTHER_CHUNK};
         run_cut(pl, q, c, q->context_depth, batch * logit_rows(pl, q, len), s);
     } else if (len <= chunk) { /* several whole sequences a pass */

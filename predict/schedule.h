@@ -36,4 +36,8 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int phase_index,
                      struct rl_interval *out);
 
+/* Tokens of the longest pass over prompts of `len` tokens; 0: all at once.  Where
+ * every token sees every other, a sequence cannot be cut. */
+double rl_chunk_tokens(const struct rl_plan *pl, double len);
+
 #endif
