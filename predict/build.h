@@ -104,6 +104,8 @@ void rl_b_cache(struct rl_build *b, enum rl_cache_kind kind, const char *label,
                 double elems, double kv_heads, double window, double fixed);
 struct rl_block *rl_b_block(struct rl_build *b, enum rl_block_kind kind);
 
+/* parts (build_parts.c) -------------------------------------------------- */
+
 enum {
     RL_BIAS = 1,  /* + out parameters */
     RL_COL = 2,   /* tensor parallel divides the outputs */
@@ -142,6 +144,8 @@ void rl_b_embed(struct rl_build *b, double vocab, double width);
 void rl_b_positions(struct rl_build *b, double rows, double width);
 /* Head and sampling.  tied: the matrix is the embedding table (counted there). */
 void rl_b_head(struct rl_build *b, double width, double vocab, bool tied, bool bias);
+
+/* what is stored, and not run (build.c) ---------------------------------- */
 
 /* Elements the checkpoint holds and a runtime drops, with the reason. */
 void rl_b_store_only(struct rl_build *b, const char *why, double n);

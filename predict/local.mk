@@ -8,6 +8,7 @@ librl_la_SOURCES += \
 	predict/build_decoder.c \
 	predict/build_linear.c \
 	predict/build_mlp.c \
+	predict/build_parts.c \
 	predict/build_ssm.c \
 	predict/cache.c \
 	predict/calibrate.c \
