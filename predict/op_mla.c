@@ -133,7 +133,7 @@ const struct rl_op_type rl_op_mla_prefill = {
     .coef = rl_kern_mla_prefill_coef,
     .time = rl_kern_mla_prefill_time,
     .shape_params = MLA_SHAPE,
-    .log_sd = 1.7,
+    .log_sd = 0.8,
 };
 
 const struct rl_op_type rl_op_mla_decode = {
@@ -147,7 +147,7 @@ const struct rl_op_type rl_op_mla_decode = {
     .coef = rl_kern_mla_decode_coef,
     .time = rl_kern_mla_decode_time,
     .shape_params = MLA_SHAPE,
-    .log_sd = 1.8,
+    .log_sd = 0.8,
 };
 
 /* Index keys carry one fp32 scale each when narrow; the score of a pair is
@@ -194,5 +194,5 @@ const struct rl_op_type rl_op_dsa_indexer = {
     .check = indexer_check,
     .work = indexer_work,
     .shape_params = 1U << RL_DSA_HEADS | 1U << RL_DSA_HEAD_DIM,
-    .log_sd = 1.7, /* as mla_prefill */
+    .log_sd = 0.8, /* as mla_prefill */
 };
