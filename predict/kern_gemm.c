@@ -118,7 +118,7 @@ static const double IN_BYTES = 2;     /* X before it is quantised */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
-static const double SMALL = 2097152;  /* m·n·k that GDDR parts do not split */
+static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
