@@ -204,8 +204,7 @@ static double product_time(const struct product *g, const struct rates *r, doubl
 
 /* One call on one machine, reduced to what the search over row tiles needs. */
 struct call {
-    double h, f,
-        wide; /* model width; F of one rank as stored, both matrices of the first */
+    double h, f, wide; /* model width; F of one rank as stored; the first's columns */
     struct spread spread;
     struct rates rate;
     struct product up, down;
