@@ -29,7 +29,7 @@
  *
  * Ignores: order of the CTAs (DRAM is charged once), power limits but for one
  * slow-down in long compute, and how well the library really chooses, but for
- * one thing: on parts with GDDR cuBLAS leaves k whole up to 2²¹ multiply-adds,
+ * one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds,
  * where a split would be up to seven times as fast.  That is left out within a
  * model (warm 0), where more rows would come out faster.
  */

@@ -202,66 +202,112 @@ static double product_time(const struct product *g, const struct rates *r, doubl
                 square(chain));
 }
 
-double rl_kern_moe_time(const double *p, const struct rl_machine *m, const double *c,
-                        double part[RL_NBOUNDS])
+/* One call on one machine, reduced to what the search over row tiles needs. */
+struct call {
+    double h, f, wide; /* model width; F of one rank as stored; the first's columns */
+    struct spread spread;
+    struct rates rate;
+    struct product up, down;
+};
+
+static void rates_init(struct rates *r, const struct rl_dtype_info *dt,
+                       const struct rl_machine *m, const double *c)
 {
-    static const double tile[] = {8, 16, 32, 64, 128, 256}, column[] = {64, 128, 256};
+    *r = (struct rates){.sm_peak = m->peak[dt->unit] / m->sm * c[EFF],
+                        .l2_sm = c[L2] * m->l2_bw / m->sm,
+                        .per_sm = 1 / m->sm,
+                        .klat = c[KLAT] * 1e-6 / 1024,
+                        .ramp = c[RAMP] * 1e-6,
+                        .h0 = c[H0],
+                        .wave = c[WAVE],
+                        .sat = c[SAT]};
+    if (dt->weight_only)
+        r->deq = c[DEQ] / (m->peak[RL_FP32] / m->sm);
+}
+
+/* Both products, with the weights that they read from DRAM (`one`: of an expert). */
+static void products_init(struct call *g, const struct rl_dtype_info *dt, double odd,
+                          const struct rl_machine *m, const double *c)
+{
+    const struct spread *s = &g->spread;
+    double wb = dt->bits / 8, one = (g->wide + g->f) * g->h * wb;
+    double room = c[KEEP] * m->l2_bytes + 1;
+    double over = square(square(c[COPIES] * s->touched * one / room));
+    double miss = m->warm > 0 ? over / (1 + over) : 1;
+    double dram = (miss / (c[DRAM] * m->dram_peak) + (1 - miss) / (c[L2] * m->l2_bw));
+    /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
+    double again = square(square(one / room));
+    double loads = s->touched + s->rows / c[SHARE] * again / (1 + again);
+    double per = loads * g->h * wb * dram;
+    g->up = (struct product){g->wide, g->h, per * g->wide, dt->act_bytes, 0, wb};
+    g->down = (struct product){g->h, g->f, per * g->f, dt->act_bytes, odd, wb};
+}
+
+static void call_init(struct call *g, const double *p, const struct rl_machine *m,
+                      const double *c)
+{
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_MOE_DTYPE]);
-    double h = p[RL_MOE_HIDDEN], f = ceil_count(p[RL_MOE_INTER] / p[RL_MOE_TP]);
+    double f = ceil_count(p[RL_MOE_INTER] / p[RL_MOE_TP]);
     /* Triton and others load element-wise where rows are not multiples of 16 */
     double odd = fmod(f, 16) > 0 ? 1 / (c[ODD] * m->clock_hz) : 0;
     if (c[PAD] > 0) {
         f = 128 * c[PAD] * ceil_count(f / (128 * c[PAD]));
         odd = 0;
     }
-    double wide = (p[RL_MOE_MATRICES] - 1) * f, wb = dt->bits / 8;
-    struct spread s = {0};
-    spread_init(&s, p);
-    struct rates r = {.sm_peak = m->peak[dt->unit] / m->sm * c[EFF],
-                      .l2_sm = c[L2] * m->l2_bw / m->sm,
-                      .per_sm = 1 / m->sm,
-                      .klat = c[KLAT] * 1e-6 / 1024,
-                      .ramp = c[RAMP] * 1e-6,
-                      .h0 = c[H0],
-                      .wave = c[WAVE],
-                      .sat = c[SAT]};
-    if (dt->weight_only)
-        r.deq = c[DEQ] / (m->peak[RL_FP32] / m->sm);
-    double weights = s.touched * (wide + f) * h * wb;
-    double room = c[KEEP] * m->l2_bytes + 1;
-    double over = square(square(c[COPIES] * weights / room));
-    double miss = m->warm > 0 ? over / (1 + over) : 1;
-    double dram = (miss / (c[DRAM] * m->dram_peak) + (1 - miss) / (c[L2] * m->l2_bw));
-    /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
-    double one = square(square((wide + f) * h * wb / room));
-    double loads = s.touched + s.rows / c[SHARE] * one / (1 + one);
-    struct product up = {wide, h, loads * wide * h * wb * dram, dt->act_bytes, 0, wb};
-    struct product down = {h, f, loads * f * h * wb * dram, dt->act_bytes, odd, wb};
+    g->h = p[RL_MOE_HIDDEN];
+    g->f = f;
+    g->wide = (p[RL_MOE_MATRICES] - 1) * f;
+    spread_init(&g->spread, p);
+    rates_init(&g->rate, dt, m, c);
+    products_init(g, dt, odd, m, c);
+}
+
+/* Both products in the row tile that the library takes; *tensor: of it, the products. */
+static double best_tile(const struct call *g, const double *p, const double *c,
+                        double *tensor)
+{
+    static const double tile[] = {8, 16, 32, 64, 128, 256}, column[] = {64, 128, 256};
     int first = (int)c[LEAST], last = (int)fmax(3 + c[MOST], c[LEAST]);
-    double best = INFINITY, tensor = 0, bn = column[(int)c[NTILE]];
+    double best = INFINITY, bn = column[(int)c[NTILE]];
     if (c[RULE] > 0) {
         bool small = p[RL_MOE_TOKENS] <= p[RL_MOE_EXPERTS];
         first = last = small ? 1 : 3;
         bn = small ? bn / 2 : bn;
     }
     for (int i = first; i <= last; i++) {
-        double b = tile[i], tiles = row_tiles(&s, b, 3 + i), t1, t2;
-        double t = product_time(&up, &r, b, bn, tiles, &t1) +
-                   product_time(&down, &r, b, bn, tiles, &t2);
+        double b = tile[i], tiles = row_tiles(&g->spread, b, 3 + i), t1, t2;
+        double t = product_time(&g->up, &g->rate, b, bn, tiles, &t1) +
+                   product_time(&g->down, &g->rate, b, bn, tiles, &t2);
         if (t < best) {
             best = t;
-            tensor = t1 + t2;
+            *tensor = t1 + t2;
         }
     }
-    best *= 1 + c[CLK] * (1 - exp(-tensor / 1e-3));
-    double bytes =
-        2 * (c[GLUE] * s.rows * (2 * h + wide + f) + c[TOKEN] * p[RL_MOE_TOKENS] * h);
+    return best;
+}
+
+static double glue_time(const struct call *g, const double *p, const struct rl_machine *m,
+                        const double *c)
+{
+    double permuted = c[GLUE] * g->spread.rows * (2 * g->h + g->wide + g->f);
+    double bytes = 2 * (permuted + c[TOKEN] * p[RL_MOE_TOKENS] * g->h);
     double fit = fmin(bytes, 0.5 * m->l2_bytes);
-    double glue = fit / m->l2_bw + (bytes - fit) / m->dram;
-    double fixed = (c[FIX] + c[EXPERT] * s.experts / 128) * 1e-6;
+    return fit / m->l2_bw + (bytes - fit) / m->dram;
+}
+
+double rl_kern_moe_time(const double *p, const struct rl_machine *m, const double *c,
+                        double part[RL_NBOUNDS])
+{
+    struct call g = {0};
+    double tensor = 0;
+    call_init(&g, p, m, c);
+    double best = best_tile(&g, p, c, &tensor);
+    best *= 1 + c[CLK] * (1 - exp(-tensor / 1e-3));
+    double glue = glue_time(&g, p, m, c);
+    double fixed = (c[FIX] + c[EXPERT] * g.spread.experts / 128) * 1e-6;
     if (part) {
         part[RL_B_COMPUTE] = tensor;
-        part[RL_B_MEMORY] = up.dram + down.dram + glue;
+        part[RL_B_MEMORY] = g.up.dram + g.down.dram + glue;
         part[RL_B_LAUNCH] = fixed;
     }
     return fixed + best + glue;
