@@ -36,7 +36,7 @@ cp "$out/host.csv" "$out/rooflint/host.csv"
 {
     cat "$out/load.txt"
     for metric in decode_tokens_per_s prefill_tokens_per_s; do
-        for by in model weights_dtype; do
+        for by in model dtype; do
             XDG_DATA_HOME=$out "$rooflint" validate "$out/runs.csv" --metric "$metric" --by "$by"
         done
     done
