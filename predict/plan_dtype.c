@@ -139,6 +139,11 @@ void rl_note_dtype_fallback(struct rl_plan *pl)
     if (got != want)
         rl_plan_note(pl, "%s has no %s rate: %s runs at its %s rate", pl->device->id,
                      rl_unit_name(want), rl_dtype(pl->dtype)->name, rl_unit_name(got));
+    if (pl->machine.is_cpu && !pl->ideal &&
+        pl->machine.peak[RL_BF16] > 4 * pl->machine.peak[RL_FP32])
+        rl_plan_note(pl,
+                     "%s: its matrix unit (AMX) is not modelled, its vector units are",
+                     pl->device->id);
     double rate = pl->machine.rate[want], peak = pl->machine.peak[want];
     if (rate > peak)
         rl_plan_note(
