@@ -24,12 +24,11 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
 /* Copies of K and V for every query head of a group: read once, written `repeat` times,
  * and read so by the kernel, which alone would read them once. */
 static double repeat_seconds(const struct rl_plan *pl, const struct rl_bound_node *b,
-                             const double *p)
+                             const struct rl_work *w)
 {
-    struct rl_work w = {0}, copy = {.unit = RL_FP32, .launches = 2};
+    struct rl_work copy = {.unit = RL_FP32, .launches = 2};
 
-    b->op->work(p, &w);
-    copy.act_bytes = 2 * b->repeat * w.cache_bytes;
+    copy.act_bytes = 2 * b->repeat * w->cache_bytes;
     return rl_work_seconds(&copy, &pl->machine, NULL);
 }
 
@@ -58,7 +57,7 @@ static double seconds_of(const struct rl_plan *pl, const struct rl_bound_node *b
     /* a coefficient from another part may be more than this one's units can do */
     if (b->op == &rl_op_gemm && !b->choice.impl)
         s = fmax(s, w.flop / fmax(pl->machine.peak[w.unit], pl->machine.rate[w.unit]));
-    return b->repeat > 0 && !alt ? s + repeat_seconds(pl, b, p) : s;
+    return b->repeat > 0 && !alt ? s + repeat_seconds(pl, b, &w) : s;
 }
 
 void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,

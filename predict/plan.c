@@ -89,7 +89,7 @@ static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,
     if (pl->runtime->is_default)
         rl_plan_note(pl, "no runtime given: %s is the usual one on this device",
                      pl->runtime->id);
-    rl_note_dtype_fallback(pl);
+    rl_note_rates(pl);
     if (pl->setup.tp > 1 && pl->device->link.kind <= RL_KIND_PRIOR)
         rl_plan_note(pl,
                      "no figure of a link between several %s: collectives at %.3g GB/s",

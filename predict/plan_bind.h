@@ -8,7 +8,8 @@
 int rl_check_match(const struct rl_plan *pl, struct rl_error *err);
 /* plan_dtype.c */
 int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err);
-void rl_note_dtype_fallback(struct rl_plan *pl);
+/* What the output says of the rates used: fall-backs, units left out, clocks beyond. */
+void rl_note_rates(struct rl_plan *pl);
 /* plan_stack.c: needs dtypes and machine */
 void rl_bind_runtime(struct rl_plan *pl);
 void rl_bind_memory(struct rl_plan *pl);

@@ -132,7 +132,7 @@ int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err)
     return 0;
 }
 
-void rl_note_dtype_fallback(struct rl_plan *pl)
+void rl_note_rates(struct rl_plan *pl)
 {
     enum rl_unit want = rl_dtype(pl->dtype)->unit;
     enum rl_unit got = rl_device_unit(pl->device, want);

@@ -143,6 +143,7 @@ EXTRA_DIST += \
 	tests/tap.sh \
 	tests/op_test.h \
 	tests/rows_test.h \
+	tests/subject.h \
 	tests/test.h
 
 # Every test speaks TAP: unit tests through a wrapper that knows Criterion.

@@ -1,20 +1,10 @@
 /* Properties of end-to-end predictions: what must hold whatever the
  * coefficients are. */
-#include "device.h"
 #include "memory.h"
-#include "model.h"
-#include "plan.h"
 #include "schedule.h"
-#include "test.h"
+#include "subject.h"
 
 #include <stdio.h>
-
-struct subject {
-    struct rl_device *d;
-    struct rl_model *m;
-    struct rl_runtime *r;
-    struct rl_plan *p;
-};
 
 static const char *const models[] = {"llama-3.1-8b",  "mamba2-1.3b",   "zamba2-1.2b",
                                      "qwen3-30b-a3b", "gemma-3-4b",    "deepseek-v3",
@@ -24,33 +14,16 @@ enum { NMODELS = sizeof models / sizeof *models };
 static struct subject open_subject(const char *hw, const char *model, const char *runtime,
                                    double faster)
 {
-    struct rl_error err = {0};
-    struct subject s;
+    struct rl_device *d = load_device(hw);
 
-    s.d = rl_device_load(source_dir(), hw, &err);
-    cr_assert(s.d != NULL, "%s", err.text);
-    s.d->dram.v *= faster;
-    s.d->dram_peak.v *= faster;
-    s.d->l2.v *= faster;
+    d->dram.v *= faster;
+    d->dram_peak.v *= faster;
+    d->l2.v *= faster;
     for (int u = 0; u < RL_NUNITS; u++) {
-        s.d->peak[u].v *= faster;
-        s.d->rate[u].v *= faster;
+        d->peak[u].v *= faster;
+        d->rate[u].v *= faster;
     }
-    s.m = rl_model_load(source_dir(), model, &err);
-    cr_assert(s.m != NULL, "%s", err.text);
-    s.r = rl_runtime_load(source_dir(), runtime, s.d, &err);
-    cr_assert(s.r != NULL, "%s", err.text);
-    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, NULL, &err);
-    cr_assert(s.p != NULL, "%s", err.text);
-    return s;
-}
-
-static void close_subject(struct subject *s)
-{
-    rl_plan_free(s->p);
-    rl_runtime_free(s->r);
-    rl_model_free(s->m);
-    rl_device_free(s->d);
+    return open_subject_on(d, model, runtime, NULL);
 }
 
 static struct rl_prediction ask(const struct subject *s, double ctx, double batch,

@@ -1,45 +1,17 @@
 /* Software stacks as data: pages, masks, loading, slow paths, hosts and clocks.
  * Recorded peaks: SSM-Scope (sapmitra/SSM-Scope@574a2c2, Fig 5a) on an RTX 4090. */
-#include "device.h"
 #include "memory.h"
-#include "model.h"
-#include "plan.h"
 #include "schedule.h"
-#include "test.h"
+#include "subject.h"
 
 #include <math.h>
-
-struct subject {
-    struct rl_device *d;
-    struct rl_model *m;
-    struct rl_runtime *r;
-    struct rl_plan *p;
-};
 
 static struct subject open_subject(const char *hw, const char *model, const char *runtime,
                                    const char *dtype)
 {
-    struct rl_error err = {0};
     struct rl_setup setup = {.dtype = dtype, .flash = -1};
-    struct subject s;
 
-    s.d = rl_device_load(source_dir(), hw, &err);
-    cr_assert(s.d != NULL, "%s", err.text);
-    s.m = rl_model_load(source_dir(), model, &err);
-    cr_assert(s.m != NULL, "%s", err.text);
-    s.r = rl_runtime_load(source_dir(), runtime, s.d, &err);
-    cr_assert(s.r != NULL, "%s", err.text);
-    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, &setup, &err);
-    cr_assert(s.p != NULL, "%s", err.text);
-    return s;
-}
-
-static void close_subject(struct subject *s)
-{
-    rl_plan_free(s->p);
-    rl_runtime_free(s->r);
-    rl_model_free(s->m);
-    rl_device_free(s->d);
+    return open_subject_on(load_device(hw), model, runtime, &setup);
 }
 
 static struct rl_prediction ask(const struct subject *s, double ctx)
