@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -157,6 +161,18 @@ static double package_limit_w(void)
     return 1e-6 * atof(buf);
 }
 
+/* Width of FP16 arithmetic, 0: conversions only. */
+static int fp16_vector_bits(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512fp16") ? 512 : 0;
+#elif defined(__aarch64__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDHP ? 128 : 0;
+#else
+    return 0;
+#endif
+}
+
 /* Facts of a device entry: "entry key=value|unit|kind|source". */
 int mb_host_facts(struct mb_rows *r, int cores, double clock_hz, struct rl_error *err)
 {
@@ -187,6 +203,8 @@ int mb_host_facts(struct mb_rows *r, int cores, double clock_hz, struct rl_error
            mb_context_add(r, err,
                           "entry l2_size=%.6g|MiB|derived|sysfs last-level caches",
                           mb_llc_bytes() / 0x1p20) ||
+           mb_context_add(r, err, "entry fp16_vector=%d|bit|derived|CPU features",
+                          fp16_vector_bits()) ||
            mb_context_add(r, err, "entry link_type=none||text|a CPU") ||
            mb_context_add(r, err, "entry unified_memory=1|1|derived|a CPU") ||
            (limit > 0

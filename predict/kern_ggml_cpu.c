@@ -1,18 +1,22 @@
 /* Kernel models of ggml's CPU back end.
  *
  * Rates are relative to the cores' FP32 FMA peak (SIMD width × clock × cores at
- * work) or in clocks per element and core, so that they carry over to another
- * CPU; how many threads run is in the machine (rl_plan_bind).
+ * work, at most 256 bits) or in clocks per element and core, so that they carry over
+ * to another CPU; how many threads run is in the machine (rl_plan_bind).
  * gemm: one row is a walk over the weights, bound by the dot product of their
- * block format (`hot`, seen when they lie in cache) and by DRAM; more rows reach
- * `rate` of the FMA peak, half of it at `half` rows, less for a short K.
+ * block format (`hot`, seen when they lie in cache) and by DRAM; how far the two
+ * overlap is the core's (machine.overlap).  More rows reach `rate` of the FMA peak,
+ * half of it at `half` rows, less for a short K.
  * attention: every query head walks K and V itself (no saving by grouped
- * queries); the flash kernel skips masked tiles, the other one computes all.
+ * queries); the flash kernel skips masked tiles, the other one computes all.  With
+ * one query its values are added up in FP16, four vectors at a time; what does not
+ * fill four is done element by element, through a table.
  * Scans walk token by token, with the state in cache; a decode step streams it,
  * and copies it back: four passes.  Element-wise work costs clocks per element.
  * Every ggml node costs a barrier between the threads.
  * Fitted to single kernels of ggml 0.18.1 on a Zen 4 guest (8 KiB to 550 MB, 1
- * and 2 threads); docs/models-llamacpp.md.
+ * and 2 threads), held against those of ggml 0.25.3 on a Xeon guest;
+ * docs/models-llamacpp.md.
  * Ignored: NUMA, hyper-threads, clocks that fall with vector width.
  */
 #include "kern_impl.h"
@@ -21,6 +25,13 @@
 static double core_clocks(const struct rl_machine *m)
 {
     return m->sm * m->clock_hz;
+}
+
+/* The kernels do the same work a clock whether the FMA units have 256 or 512 bits
+ * (32 or 64 FLOP/clk): conversions and integer dot products bound them. */
+static double fma_peak(const struct rl_machine *m)
+{
+    return fmin(m->peak[RL_FP32], 32 * core_clocks(m));
 }
 
 static void set_part(double *part, double compute, double memory, double launch)
@@ -40,7 +51,7 @@ static double nodes_s(const struct rl_machine *m, double n, double one_us)
 
 /* matrices */
 
-enum { G_RATE, G_HALF, G_SHORT, G_HOT, G_DRAM, G_JOIN, G_NODE };
+enum { G_RATE, G_HALF, G_SHORT, G_HOT, G_DRAM, G_NODE };
 
 static const struct rl_coef gemm_coef[] = {
     {"rate", "1", RL_C_LOG, 0.8, 0.05, 4, 0.3, "FP32 FMA peak reached by many rows"},
@@ -48,19 +59,15 @@ static const struct rl_coef gemm_coef[] = {
     {"short", "1", RL_C_LOG, 100, 1, 1000, 0.3, "K at which a dot product loses half"},
     {"hot", "B/FLOP", RL_C_LOG, 0.2, 0.02, 2, 0.3, "weights walked per peak FMA FLOP"},
     {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.1, 0.1, "sustained DRAM rate reached"},
-    {"join", "1", RL_C_LOG, 4, 1, 20, 0.3, "exponent joining dot products and DRAM"},
     {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* The dot products of block formats are written for vectors of 256 bits: a core
- * whose FMA units are wider runs them no faster (32 FLOP/clk; seen on a Xeon of 64,
- * docs/models-llamacpp.md). */
-static double fma_peak(const struct rl_machine *m, enum rl_dtype t)
+/* BF16 has an instruction of its own where the CPU has one. */
+static double matrix_peak(const struct rl_machine *m, enum rl_dtype t)
 {
-    double peak = m->peak[RL_FP32];
-    bool block = t != RL_DT_FP32 && t != RL_DT_FP16 && t != RL_DT_BF16;
-    return block ? fmin(peak, 32 * core_clocks(m)) : peak;
+    double fma = fma_peak(m);
+    return t == RL_DT_BF16 ? fmin(2 * fma, m->peak[RL_BF16]) : fma;
 }
 
 static double gemm_time(const double *p, const struct rl_machine *m, const double *c,
@@ -68,53 +75,84 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 {
     double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
     double bytes = n * k * rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    double peak = fma_peak(m, (enum rl_dtype)p[RL_GEMM_DTYPE]),
+    double peak = matrix_peak(m, (enum rl_dtype)p[RL_GEMM_DTYPE]),
            memory = bytes / (c[G_DRAM] * m->dram);
-    double compute = bytes / (c[G_HOT] * peak);
+    double compute = bytes / (c[G_HOT] * fma_peak(m));
     double node = nodes_s(m, 1, c[G_NODE]);
 
     if (rows > 1)
         compute = 2 * rows * n * k / (c[G_RATE] * peak) * (1 + c[G_HALF] / rows) *
                   (1 + c[G_SHORT] / k);
     set_part(part, compute, memory, node);
-    return node + rl_join(compute, memory, c[G_JOIN]);
+    return node + rl_join(compute, memory, m->overlap);
 }
 
 /* attention */
 
-enum { A_RATE, A_ONE, A_LONG, A_NODE, A_NODES };
+enum { A_NODE, A_NODES, A_RATE, A_ONE, A_LONG, A_NATIVE, A_ODD };
+
+#define ATTENTION(one, nodes)                                                            \
+    {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},                  \
+        {"nodes", "1", RL_C_LINEAR, nodes, 1, 20, 0, "ggml nodes of one call"},          \
+        {"rate", "1", RL_C_LOG, 0.31, 0.02, 1, 0.3, "FP32 FMA peak reached in prefill"}, \
+    {                                                                                    \
+        "one", "1", RL_C_LOG, one, 0.02, 1, 0.3, "the same with one query"               \
+    }
 
 static const struct rl_coef flash_coef[] = {
-    {"rate", "1", RL_C_LOG, 0.31, 0.02, 1, 0.3, "FP32 FMA peak reached in prefill"},
-    {"one", "1", RL_C_LOG, 0.12, 0.02, 1, 0.3, "the same with one query"},
+    ATTENTION(0.12, 2),
     {"long", "1", RL_C_LOG, 14000, 1000, 1e9, 0.5, "cache length that doubles its time"},
-    {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},
-    {"nodes", "1", RL_C_LINEAR, 2, 1, 20, 0, "ggml nodes of one call"},
+    {"native", "1", RL_C_LOG, 2.2, 1, 4, 0.3, "times faster with FP16 arithmetic"},
+    {"odd", "clk", RL_C_LOG, 4.4, 0.1, 20, 0.3, "a value that fills no four vectors"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
 static const struct rl_coef scores_coef[] = {
-    {"rate", "1", RL_C_LOG, 0.31, 0.02, 1, 0.3, "FP32 FMA peak reached in prefill"},
-    {"one", "1", RL_C_LOG, 0.18, 0.02, 1, 0.3, "the same with one query"},
-    {"long", "1", RL_C_LOG, 1e9, 1000, 1e9, 0.5, "cache length that doubles its time"},
-    {"node", "us", RL_C_LOG, 0.06, 0, 10, 0.3, "one node, one thread"},
-    {"nodes", "1", RL_C_LINEAR, 5, 1, 20, 0, "ggml nodes of one call"},
+    ATTENTION(0.18, 5),
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-static double attention_s(const double *p, const struct rl_machine *m, const double *c,
-                          double pairs, double part[RL_NBOUNDS])
+/* Query-key pairs of all heads and sequences. */
+static double all_pairs(const double *p, double pairs)
 {
-    double d = p[RL_ATT_HEAD_DIM], dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : d;
-    double flop = 2 * p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs * (d + dv);
-    double one = p[RL_ATT_Q_LEN] < 2, rate = c[one ? A_ONE : A_RATE] * m->peak[RL_FP32];
-    double bytes = p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS] * p[RL_ATT_KV_LEN] * (d + dv) *
+    return p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs;
+}
+
+static double value_dim(const double *p)
+{
+    return p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+}
+
+/* Seconds of 2 FLOP for every pair and each of `elements` of K and V. */
+static double flop_s(const double *p, const struct rl_machine *m, double pairs,
+                     double elements, double rate)
+{
+    return 2 * all_pairs(p, pairs) * elements / (rate * fma_peak(m));
+}
+
+static double attention_s(const double *p, const struct rl_machine *m, const double *c,
+                          double compute, double part[RL_NBOUNDS])
+{
+    double bytes = p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS] * p[RL_ATT_KV_LEN] *
+                   (p[RL_ATT_HEAD_DIM] + value_dim(p)) *
                    rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
-    double compute = flop / rate * (one ? 1 : 1 + p[RL_ATT_KV_LEN] / c[A_LONG]);
     double node = nodes_s(m, c[A_NODES], c[A_NODE]);
 
     set_part(part, compute, bytes / m->dram, node);
-    return node + rl_join(compute, bytes / m->dram, 3);
+    return node + rl_join(compute, bytes / m->dram, m->overlap);
+}
+
+/* One query over its cache.  A CPU that computes in FP16 takes steps of four of its
+ * vectors (ggml's simd-mappings.h: 128 values at 512 bits, so heads of 64 fill none). */
+static double flash_one_s(const double *p, const struct rl_machine *m, const double *c,
+                          double pairs)
+{
+    double elements = p[RL_ATT_HEAD_DIM] + value_dim(p), step = 4 * m->fp16_bits / 16;
+    if (!(step > 0))
+        return flop_s(p, m, pairs, elements, c[A_ONE]);
+    double odd = fmod(value_dim(p), step);
+    return flop_s(p, m, pairs, elements - odd, c[A_ONE] * c[A_NATIVE]) +
+           all_pairs(p, pairs) * odd * c[A_ODD] / core_clocks(m);
 }
 
 static double flash_time(const double *p, const struct rl_machine *m, const double *c,
@@ -122,13 +160,20 @@ static double flash_time(const double *p, const struct rl_machine *m, const doub
 {
     double pairs = rl_attention_pairs(p[RL_ATT_Q_LEN], p[RL_ATT_KV_LEN], p[RL_ATT_WINDOW],
                                       p[RL_ATT_CHUNK], p[RL_ATT_CAUSAL] != 0);
-    return attention_s(p, m, c, pairs, part);
+    double compute = p[RL_ATT_Q_LEN] < 2
+                         ? flash_one_s(p, m, c, pairs)
+                         : flop_s(p, m, pairs, p[RL_ATT_HEAD_DIM] + value_dim(p),
+                                  c[A_RATE] / (1 + p[RL_ATT_KV_LEN] / c[A_LONG]));
+    return attention_s(p, m, c, compute, part);
 }
 
 static double scores_time(const double *p, const struct rl_machine *m, const double *c,
                           double part[RL_NBOUNDS])
 {
-    return attention_s(p, m, c, p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN], part);
+    double compute = flop_s(p, m, p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN],
+                            p[RL_ATT_HEAD_DIM] + value_dim(p),
+                            c[p[RL_ATT_Q_LEN] < 2 ? A_ONE : A_RATE]);
+    return attention_s(p, m, c, compute, part);
 }
 
 /* element-wise */
@@ -159,11 +204,12 @@ static double glue_s(const struct rl_machine *m, const double *c, double element
 {
     double compute = elements * c[E_CLOCKS] / core_clocks(m);
     double bytes = elements * c[E_BYTES];
-    double bw = bytes < 0.5 * m->l2_bytes ? fmax(m->l2_bw, m->dram) : m->dram;
+    bool cached = bytes < 0.5 * m->l2_bytes;
+    double bw = cached ? fmax(m->l2_bw, m->dram) : m->dram;
     double node = nodes_s(m, c[E_NODES], c[E_NODE]);
 
     set_part(part, compute, bytes / bw, node);
-    return node + rl_join(compute, bytes / bw, 3);
+    return node + rl_join(compute, bytes / bw, cached ? 3 : m->overlap);
 }
 
 static double glue_time(const double *p, const struct rl_machine *m, const double *c,
@@ -214,7 +260,7 @@ static double scan_s(const struct rl_machine *m, const double *c, double sequenc
     double node = nodes_s(m, c[S_NODES], c[S_NODE]);
 
     set_part(part, compute, memory, node);
-    return node + rl_join(compute, memory, 3);
+    return node + rl_join(compute, memory, m->overlap);
 }
 
 static double scan1_time(const double *p, const struct rl_machine *m, const double *c,

@@ -59,6 +59,8 @@ struct rl_machine {
     double rate[RL_NUNITS];      /* sustained FLOP/s */
     double dram_peak, dram;      /* bytes/s: sheet, sustained */
     double dram_net;             /* bytes/s: the sheet's less inline ECC */
+    double overlap;              /* of a CPU core: see rl_device.dram_overlap */
+    double fp16_bits;            /* width of a CPU's FP16 arithmetic; 0: none */
     double l2_bw, l2_bytes;      /* bytes/s, bytes */
     double sfu;                  /* exp/s */
     double gap_s;                /* kernel-to-kernel gap of this runtime */

@@ -108,20 +108,27 @@ static int flash_of(const struct rl_run *row)
     return -1;
 }
 
-/* The stacks of 2024 differ from today's (llama.cpp before mmq, flash attention and
- * fused nodes; servers that schedule and sample on the way of every step): a version
- * with that year means the runtime file of it. */
+/* Stacks whose older versions differ from today's: llama.cpp before mmq, flash
+ * attention and fused nodes; servers that schedule and sample on the way of every step;
+ * ggml before the tiled CPU kernels.  A version that holds the mark means the runtime
+ * file of its own. */
 static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
 {
-    static const char *const kept[] = {"llamacpp-cuda", "vllm"};
-    bool old = strstr(row->version, "2023") || strstr(row->version, "2024"), has = false;
+    static const struct {
+        const char *runtime, *mark, *suffix;
+    } kept[] = {{"llamacpp-cuda", "2023", "2024"},
+                {"llamacpp-cuda", "2024", "2024"},
+                {"vllm", "2023", "2024"},
+                {"vllm", "2024", "2024"},
+                {"llamacpp-cpu", "ggml 0.18", "0.18"}};
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        has |= !strcmp(row->runtime, kept[i]);
-    if (!old || !has)
-        return row->runtime;
-    snprintf(buf, size, "%s-2024", row->runtime);
-    return buf;
+        if (!strcmp(row->runtime, kept[i].runtime) &&
+            strstr(row->version, kept[i].mark)) {
+            snprintf(buf, size, "%s-%s", row->runtime, kept[i].suffix);
+            return buf;
+        }
+    return row->runtime;
 }
 
 static void open_entry(struct rl_runs *r, struct entry *e, const struct rl_run *row)

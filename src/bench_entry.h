@@ -39,6 +39,16 @@ int bench_entry_merge(struct bench_entry *e, const struct bench_entry *old,
 int bench_entry_save(const struct bench_entry *e, const char *path, struct rl_error *err);
 void bench_entry_clear(struct bench_entry *e);
 
+struct bench_pair { /* rates of one kernel */
+    double warm, cold;
+};
+struct bench_spread { /* median and quartiles */
+    double v, lo, hi;
+};
+/* The exponent `dram_overlap` of n > 0 pairs; read: the bare rate.  p: [n], scratch. */
+void bench_overlap(const struct bench_pair *pair, size_t n, double read, double *p,
+                   struct bench_spread *out);
+
 /* SAME, FASTER, SLOWER or UNSURE for every figure that both measured. */
 void bench_compare(FILE *f, const struct bench_entry *now, const struct bench_entry *old);
 

@@ -249,6 +249,53 @@ static int apply(struct bench_entry *e, const struct rule *r, const struct measu
     return best ? write_figure(e, r, best, err) : 0;
 }
 
+/* One thread's kernel in cache and from DRAM. */
+static bool is_pair(const struct measured *w, const struct measured *c)
+{
+    return !strcmp(w->mode, "warm") && !strcmp(c->mode, "cold") && w->threads == 1 &&
+           c->threads == 1 && !strcmp(w->item, c->item) && !strcmp(w->size, c->size) &&
+           (!strcmp(w->item, "qdot") || !strcmp(w->item, "gemv"));
+}
+
+static int overlap_row(struct bench_entry *e, const struct bench_pair *pair, size_t n,
+                       double read, struct rl_error *err)
+{
+    struct bench_spread s;
+    double *p = rl_alloc(n, sizeof *p, err);
+    struct bench_row *out = p ? bench_entry_append(e, err) : NULL;
+    if (out) {
+        bench_overlap(pair, n, read, p, &s);
+        *out = (struct bench_row){"dram_overlap", .unit = "1", .kind = "sustained"};
+        snprintf(out->value, sizeof out->value, "%.3g", s.v);
+        snprintf(out->lo, sizeof out->lo, "%.3g", s.lo);
+        snprintf(out->hi, sizeof out->hi, "%.3g", s.hi);
+        snprintf(out->n, sizeof out->n, "%d", (int)n);
+        snprintf(out->source, sizeof out->source,
+                 "rooflint bench: qdot and gemv, warm against cold, 1 thread");
+    }
+    free(p);
+    return out ? 0 : -1;
+}
+
+static int add_overlap(struct bench_entry *e, const struct measured *m, int rows,
+                       struct rl_error *err)
+{
+    double read = fact(e, "dram_bw_core");
+    struct bench_pair *pair = rl_alloc((size_t)rows + 1, sizeof *pair, err);
+    size_t n = 0;
+    if (!pair)
+        return -1;
+    for (int i = 0; i < rows && read > 0; i++)
+        for (int k = 0; k < rows; k++)
+            if (is_pair(&m[i], &m[k])) {
+                pair[n++] = (struct bench_pair){m[i].rate, m[k].rate};
+                break;
+            }
+    int rc = n ? overlap_row(e, pair, n, read, err) : 0;
+    free(pair);
+    return rc;
+}
+
 int bench_entry_make(struct bench_entry *e, const char *path, const struct rl_table *rows,
                      struct rl_error *err)
 {
@@ -261,6 +308,7 @@ int bench_entry_make(struct bench_entry *e, const char *path, const struct rl_ta
     }
     for (size_t k = 0; k < sizeof rules / sizeof *rules && !rc; k++)
         rc = apply(e, &rules[k], m, rows->nrows, most, err);
+    rc = rc ? rc : add_overlap(e, m, rows->nrows, err);
     free(m);
     return rc;
 }

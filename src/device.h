@@ -39,6 +39,7 @@ struct rl_device {
     double mem_bytes;   /* what a program can allocate */
     double ecc_share;   /* of memory and its traffic that inline ECC takes; 0: none */
     double l2_bytes, smem_bytes_per_sm;
+    double fp16_vector_bits; /* of a CPU that computes in FP16; 0: it converts */
     double llc_bytes;        /* Infinity Cache behind the L2; 0: none */
     double tdp_w, price_usd; /* 0: unknown */
 
@@ -50,6 +51,9 @@ struct rl_device {
     struct rl_value dram;
     struct rl_value rate[RL_NUNITS];
     struct rl_value dram_core;       /* bytes/s that one CPU core draws; a GPU's: dram */
+    /* A CPU core's arithmetic and its DRAM reads: time = (a^p + b^p)^(1/p).  1: they
+     * add up, large: the longer one counts. */
+    struct rl_value dram_overlap;
     struct rl_value l2;              /* bytes/s, all SMs */
     struct rl_value sfu;             /* exp/s */
     struct rl_value launch_stream_s; /* back-to-back kernel gap, stream */

@@ -152,6 +152,7 @@ static void fill_facts(struct rl_device *d)
     d->load_target = number(d, RL_KEY_LOAD_TARGET, 0);
     d->max_hz = number(d, RL_KEY_MAX_CLOCK, fmax(d->boost_hz, d->tensor_hz));
     d->l2_bytes = number(d, RL_KEY_L2_SIZE, 1048576.0);
+    d->fp16_vector_bits = number(d, RL_KEY_FP16_VECTOR, 0);
     d->llc_bytes = number(d, RL_KEY_LLC_SIZE, 0);
     d->smem_bytes_per_sm = number(d, RL_KEY_SMEM_PER_SM, 0);
     d->tdp_w = number(d, RL_KEY_TDP, 0);
@@ -262,6 +263,8 @@ static int fill_core(struct rl_device *d, struct rl_error *err)
         return 0;
     }
     if (measured_or_prior(d, RL_KEY_DRAM_BW_CORE, "dram_core_gbps", 1e9, &d->dram_core,
+                          err) ||
+        measured_or_prior(d, RL_KEY_DRAM_OVERLAP, "dram_overlap", 1, &d->dram_overlap,
                           err))
         return -1;
     d->dram_core.v = fmin(d->dram_core.v, d->dram.v);

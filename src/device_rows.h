@@ -48,11 +48,13 @@ enum rl_key {
     RL_KEY_DRAM_BW,
     RL_KEY_DRAM_COPY_BW,
     RL_KEY_DRAM_BW_CORE,
+    RL_KEY_DRAM_OVERLAP,
     RL_KEY_L2_SIZE,
     RL_KEY_LLC_SIZE,
     RL_KEY_SMEM_PER_SM,
     RL_KEY_FLOP_PER_CLK_SM, /* .unit */
     RL_KEY_FLOPS,           /* .unit */
+    RL_KEY_FP16_VECTOR,
     RL_KEY_L2_BW,
     RL_KEY_SFU_PER_CLK_SM,
     RL_KEY_LAUNCH_STREAM,

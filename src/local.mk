@@ -53,6 +53,7 @@ rooflint_LDADD = librl.la
 rooflint_SOURCES = \
 	src/bench_entry.c \
 	src/bench_entry.h \
+	src/bench_overlap.c \
 	src/bench_rows.c \
 	src/cli.h \
 	src/cmd_bench.c \

@@ -31,6 +31,8 @@ static void check_device(const struct rl_device *d)
     sound(d, "dram_peak", &d->dram_peak);
     sound(d, "dram", &d->dram);
     sound(d, "dram_core", &d->dram_core);
+    if (d->is_cpu)
+        sound(d, "dram_overlap", &d->dram_overlap);
     sound(d, "l2", &d->l2);
     sound(d, "sfu", &d->sfu);
     sound(d, "launch_stream", &d->launch_stream_s);

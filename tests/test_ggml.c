@@ -118,6 +118,87 @@ Test(ggml, threads)
     expect_near(ask(a, query(512, 32)).ttft_s.value, two.ttft_s.value, 1e-12);
 }
 
+/* One core of a Xeon guest (Emerald Rapids, AVX512-FP16) as `rooflint bench` saw it:
+ * 176 GFLOP/s of FMA, 16.8 GB/s read, arithmetic and misses one after the other. */
+static struct rl_machine xeon_core(void)
+{
+    struct rl_machine m = {.sm = 1,
+                           .clock_hz = 2.87e9,
+                           .dram = 16.8e9,
+                           .overlap = 1,
+                           .fp16_bits = 512,
+                           .is_cpu = 1};
+    for (int u = 0; u < RL_NUNITS; u++)
+        m.peak[u] = m.rate[u] = 176e9;
+    return m;
+}
+
+static double cpu_kernel_us(const struct rl_op_type *op, const char *params,
+                            const struct rl_machine *m, double hot)
+{
+    const struct rl_impl *impl = rl_impl_find("ggml", op, 1);
+    double p[RL_MAXPARAMS], c[RL_MAXCOEFS] = {0};
+    struct rl_error err = {0};
+
+    cr_assert(!rl_op_parse(op, params, p, &err), "%s", err.text);
+    for (int i = 0; impl->coef[i].name; i++)
+        c[i] = hot > 0 && !strcmp(impl->coef[i].name, "hot") ? hot : impl->coef[i].prior;
+    return 1e6 * impl->time(p, m, c, NULL);
+}
+
+/* ggml 0.25.3 there, one thread, 8 to 600 MB: measured us.  hot: of the runtime file;
+ * q4_k's, which holds for weights that llama.cpp rearranges, as they lie in a file
+ * (17.0 of 117 GFLOP/s on the Zen 4 guest). */
+Test(ggml, kernels_of_a_second_cpu)
+{
+    static const struct {
+        const struct rl_op_type *op;
+        const char *params;
+        double hot, us, within;
+    } row[] = {
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q8_0", 0.242, 1492.8, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=fp16", 0.282, 2356.2, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q4_k", 0.145, 940.7, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q6_k", 0.2, 1232.9, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q5_0", 0.11, 1257.0, 0.12},
+        {&rl_op_attention_decode,
+         "batch=1 heads=14 kv_heads=2 head_dim=64 q_len=1 kv_len=512 dtype=fp16", 0,
+         709.5, 0.15},
+        {&rl_op_attention_decode,
+         "batch=1 heads=14 kv_heads=2 head_dim=96 q_len=1 kv_len=512 dtype=fp16", 0,
+         1252.9, 0.15},
+        {&rl_op_attention_decode,
+         "batch=1 heads=14 kv_heads=2 head_dim=128 q_len=1 kv_len=512 dtype=fp16", 0,
+         167.4, 0.25},
+    };
+    struct rl_machine m = xeon_core();
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double us = cpu_kernel_us(row[i].op, row[i].params, &m, row[i].hot);
+        cr_expect(fabs(us / row[i].us - 1) < row[i].within, "%s %s: %.0f us, not %.0f",
+                  row[i].op->name, row[i].params, us, row[i].us);
+    }
+}
+
+/* Heads of 64 fill no step of 128 FP16 values: cheaper by far on a core that
+ * converts, and twice the width costs less than half of it would. */
+Test(ggml, odd_heads_are_slow_where_fp16_is_native)
+{
+    const char *d64 =
+        "batch=1 heads=14 kv_heads=2 head_dim=64 q_len=1 kv_len=4096 dtype=fp16";
+    const char *d128 =
+        "batch=1 heads=14 kv_heads=2 head_dim=128 q_len=1 kv_len=4096 dtype=fp16";
+    struct rl_machine native = xeon_core(), converts = native, arm = native;
+    converts.fp16_bits = 0;
+    arm.fp16_bits = 128; /* steps of 32 */
+
+    double slow = cpu_kernel_us(&rl_op_attention_decode, d64, &native, 0);
+    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d64, &converts, 0));
+    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d128, &native, 0));
+    cr_expect_lt(cpu_kernel_us(&rl_op_attention_decode, d64, &arm, 0),
+                 cpu_kernel_us(&rl_op_attention_decode, d64, &converts, 0));
+}
+
 Test(ggml, rows_without_whole_blocks)
 {
     cr_expect_eq(rl_row_dtype(RL_DT_Q4_K_M, 4096), RL_DT_Q4_K_M);
