@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "memory_block.h"
+#include "ops.h"
 #include "schedule.h"
 
 #include <math.h>
@@ -43,6 +44,23 @@ struct rl_longest {
     double reserved, allocated;
 };
 
+/* Bytes that the scores of one new token and one cached hold, where the block's
+ * attention keeps them in memory. */
+static double score_bytes(const struct rl_plan *pl, const struct rl_block *b)
+{
+    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act};
+    struct rl_attn_refusal why;
+    bool attends =
+        b->kind == RL_BLK_ATTN || b->kind == RL_BLK_CROSS || b->kind == RL_BLK_ENCODER;
+
+    if (!attends || pl->ideal)
+        return 0;
+    const struct rl_attn_kernel *k = rl_attn_kernel(pl, &call, &why);
+    return k && k->op == &rl_op_attention_scores
+               ? b->heads / pl->setup.tp * pl->mem.score_live
+               : 0;
+}
+
 int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -50,14 +68,17 @@ int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
 
     pl->mem.live = rl_alloc(g->nblocks, sizeof *pl->mem.live, err);
     pl->mem.tensor = rl_alloc(g->nblocks, sizeof *pl->mem.tensor, err);
+    pl->mem.scores = rl_alloc(g->nblocks, sizeof *pl->mem.scores, err);
     pl->longest = rl_alloc(1, sizeof *pl->longest, err);
-    if (!pl->mem.live || !pl->mem.tensor || !pl->longest || rl_cache_bind(pl, err))
+    if (!pl->mem.live || !pl->mem.tensor || !pl->mem.scores || !pl->longest ||
+        rl_cache_bind(pl, err))
         return -1;
     atomic_flag_clear(&pl->longest->busy);
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
         pl->mem.live[i] = rl_block_live(b, g->hidden, a, pl->mem.eager, tp);
         pl->mem.tensor[i] = rl_block_largest(b, g->hidden, a, tp);
+        pl->mem.scores[i] = score_bytes(pl, b);
     }
     pl->mem.weights = rl_weight_bytes(pl);
     pl->mem.state = rl_state_bytes(pl);
@@ -92,7 +113,7 @@ static double mask_bytes(const struct rl_plan *pl, const struct pass_size *z)
 /* Bytes of block i's intermediates at its worst moment. */
 static double block_live(const struct rl_plan *pl, const struct pass_size *z, size_t i)
 {
-    double live = pl->mem.live[i];
+    double live = pl->mem.live[i] + z->cached * pl->mem.scores[i];
 
     if (pl->mem.plain && z->longest > 1)
         live += rl_block_plain(&pl->model->graph.block[i], z->longest, pl->setup.tp);
