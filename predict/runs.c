@@ -113,7 +113,7 @@ static int flash_of(const struct rl_run *row)
  * with that year means the runtime file of it. */
 static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
 {
-    static const char *const kept[] = {"llamacpp-cuda", "vllm"};
+    static const char *const kept[] = {"llamacpp-cuda", "llamacpp-metal", "vllm"};
     bool old = strstr(row->version, "2023") || strstr(row->version, "2024"), has = false;
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
