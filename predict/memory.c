@@ -226,20 +226,39 @@ static double loaded_bytes(const struct rl_plan *pl, const struct rl_memory *m)
     return m->weights * pl->mem.load + (pl->mem.warmup ? again : 0);
 }
 
+/* The 90 % interval.  Masks are blocks of a size that nothing else has: their holes
+ * fragment, and beyond half the device an allocator may have flushed well before all
+ * room was used, or hold all of it where its flush left more than the peak (SSM-Scope:
+ * Zamba2 at 32,768 and 49,152 tokens). */
+static void reserved_interval(const struct rl_plan *pl, struct rl_memory *m, double masks,
+                              double kept, double flushed)
+{
+    const double pressed = 0.5 * m->capacity;
+
+    m->reserved_lo = m->reserved * (1 - pl->mem.spread_reserved);
+    m->reserved_hi = m->reserved * (1 + pl->mem.spread_reserved);
+    if (!(masks > 0) || kept < pressed)
+        return;
+    m->reserved_lo = fmin(m->reserved_lo, flushed);
+    m->reserved_hi = fmax(m->reserved_hi, fmin(kept, m->capacity - m->runtime));
+}
+
 /* What the allocator holds.  PyTorch's keeps freed blocks: small tensors take each
  * other's, or the room that loading left; logits and masks are larger than any, but
  * for the table in float that a cast leaves.  Once all that exceeds the device, free
  * blocks are given back and little more than the peak is left. */
-static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m,
-                             const struct peak *p)
+static void reserve(const struct rl_plan *pl, struct rl_memory *m, const struct peak *p)
 {
     const struct rl_graph *g = &pl->model->graph;
     double active = (p->activations + p->logits) * (1 + pl->mem.slack);
     double rest = m->total - p->activations - p->logits;
     double flushed = rest + rl_div_up(active, pl->mem.round);
 
-    if (!pl->mem.eager)
-        return flushed;
+    m->reserved = flushed;
+    if (!pl->mem.eager) {
+        reserved_interval(pl, m, 0, flushed, flushed);
+        return;
+    }
     double loaded = loaded_bytes(pl, m), spare = loaded - m->weights, more = p->masks;
     double piece = pl->mem.warmup ? spare : 4 * g->vocab * g->hidden;
     if (p->rows <= fmin(piece, spare))
@@ -249,7 +268,9 @@ static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m
     more += fmax(0, p->small + m->kv_cache + m->state - spare);
     double kept = loaded + m->workspace + rl_div_up(more, pl->mem.round);
     flushed = fmax(flushed, loaded + m->workspace);
-    return kept > flushed && kept + m->runtime <= m->capacity ? kept : flushed;
+    bool fits = kept + m->runtime <= m->capacity;
+    m->reserved = kept > flushed && fits ? kept : flushed;
+    reserved_interval(pl, m, p->masks, kept, flushed);
 }
 
 void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_memory *m)
@@ -290,7 +311,7 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
         m->weights + m->kv_cache + m->state + m->activations + m->logits + m->workspace;
     m->capacity = pl->device->mem_bytes * pl->setup.devices;
     m->runtime = pl->mem.context + (1 - pl->mem.utilisation) * m->capacity;
-    m->reserved = reserved_bytes(pl, m, &p);
+    reserve(pl, m, &p);
 }
 
 static double excess(const struct rl_plan *pl, struct rl_query *q, double ctx,
