@@ -160,6 +160,7 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
         return launch + compute + memory;
     }
     enum rl_unit unit = c[G_MODE] < 2 && blocks ? RL_INT8 : RL_FP16;
+    memory = rl_join(memory, weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
     double rate = c[G_EFF] * m->peak[unit];
     if (unit == RL_INT8)
         rate = fmin(rate, c[G_BLOCK_RATE] * m->sm * m->clock_hz);
