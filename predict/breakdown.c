@@ -1,6 +1,7 @@
 /* A prediction taken apart: the plan is run once per operator, alone, so that
  * the rows are the very figures the prediction adds up. */
 #include "breakdown.h"
+#include "ops.h"
 #include "schedule.h"
 
 #include <stdio.h>
@@ -13,14 +14,25 @@ static const char *const trust_words[] = {
     [RL_TRUST_PRIOR] = "prior",
 };
 
-static void describe_source(const struct rl_choice *c, char *buf, size_t size)
+/* The kernel in words where it is not the operator's usual one, then its coefficients. */
+static void describe_source(const struct rl_bound_node *b, double cached, char *buf,
+                            size_t size)
 {
+    bool alt = b->alt && cached >= b->alt_from;
+    const struct rl_choice *c = alt ? &b->alt_choice : &b->choice;
     const struct rl_kernel *k = c->kernel;
+    const char *words = b->attn && b->attn != rl_attn_kernels ? b->attn->words : NULL;
+    int n = 0;
+
+    if (alt && b->alt == &rl_op_attention_masked)
+        words = "PyTorch's memory-efficient kernel under a dense mask";
+    if (words)
+        n = snprintf(buf, size, "%s; ", words);
     if (k)
-        snprintf(buf, size, "%s: %s %s on %s, n=%.0f", trust_words[c->trust], k->runtime,
-                 k->impl, k->device, k->n);
+        snprintf(buf + n, size - (size_t)n, "%s: %s %s on %s, n=%.0f",
+                 trust_words[c->trust], k->runtime, k->impl, k->device, k->n);
     else
-        snprintf(buf, size, "%s", trust_words[c->trust]);
+        snprintf(buf + n, size - (size_t)n, "%s", trust_words[c->trust]);
 }
 
 /* The first pass of a phase, for the parameters shown. */
@@ -78,7 +90,7 @@ static int add_row(const struct rl_plan *alone, const struct rl_bound_node *b,
     for (int i = 1; i < RL_NBOUNDS; i++)
         if (s.by_bound[i] > s.by_bound[row.bound])
             row.bound = (enum rl_bound)i;
-    describe_source(&b->choice, row.source, sizeof row.source);
+    describe_source(b, pass.cached, row.source, sizeof row.source);
     return fn(&row, arg);
 }
 

@@ -57,8 +57,13 @@ static double seconds_of(const struct rl_plan *pl, const struct rl_bound_node *b
     /* a coefficient from another part may be more than this one's units can do */
     if (b->op == &rl_op_gemm && !b->choice.impl)
         s = fmax(s, w.flop / fmax(pl->machine.peak[w.unit], pl->machine.rate[w.unit]));
-    return b->repeat > 0 && !alt ? s + repeat_seconds(pl, b, &w) : s;
+    bool counted = alt && b->alt == &rl_op_attention_masked; /* copies and all */
+    return b->repeat > 0 && !counted ? s + repeat_seconds(pl, b, &w) : s;
 }
+
+/* PyTorch's plain path beside one kernel: two scalings, mask, softmax, two products, and
+ * three conversions (_scaled_dot_product_attention_math). */
+static const double MORE_FOR_SCORES = 8;
 
 void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
                 const struct rl_pass *pass, int ph, struct rl_cost *c)
@@ -86,6 +91,10 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     c->host = b->host[ph];
     if (choice->impl && choice->impl->launches)
         c->kernels = c->host = choice->impl->launches(p);
+    if (alt && b->alt == &rl_op_attention_scores && !choice->impl) {
+        c->kernels += MORE_FOR_SCORES;
+        c->host += MORE_FOR_SCORES;
+    }
     if (b->op == &rl_op_moe && pl->expert_launches > 0)
         c->kernels = c->host = b->launches[ph] + expert_launches(pl, p);
     c->seconds = seconds_of(pl, b, p, w, alt, c, part);

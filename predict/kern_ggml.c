@@ -7,7 +7,9 @@
  * a part with much bandwidth per SM (A100, H100) does not reach its DRAM rate.
  * More rows: `mode` 0 unpacks block formats to fp16 in memory and calls the
  * vendor's BLAS in fp16 with fp16 accumulation (GeForce parts run that at full
- * rate); 1 multiplies blocks as int8 (mmq); 2 unpacks inside its own kernel.
+ * rate); 1 multiplies blocks as int8 (mmq), where an SM does so much a clock whatever its
+ * matrix units are: it unpacks, and scales every block's sum in floats; 2 unpacks inside
+ * its own kernel.
  * Activations are fp32 and are converted before and after.
  * attention without flash: scores in memory as fp32, written, read and written
  * by softmax, narrowed to fp16 and read; one query: K and V pass once through
@@ -79,7 +81,8 @@ enum {
     G_MODE,
     G_EFF,
     G_DEQ,
-    G_ULANE
+    G_ULANE,
+    G_BLOCK_RATE
 };
 
 static const struct rl_coef gemm_coef[] = {
@@ -96,6 +99,8 @@ static const struct rl_coef gemm_coef[] = {
     {"unpack", "1", RL_C_LOG, 0.95, 0.2, 2, 0.3,
      "DRAM rate of the sheet that unpacking reaches"},
     {"unpack_lane", "B/clk/SM", RL_C_LOG, 6.1, 1, 64, 0.3, "read and written by one SM"},
+    {"block_rate", "FLOP/clk/SM", RL_C_LOG, 640, 200, 2000, 0.2,
+     "int8 blocks: unpacked, scaled and summed by one SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -155,7 +160,11 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
         return launch + compute + memory;
     }
     enum rl_unit unit = c[G_MODE] < 2 && blocks ? RL_INT8 : RL_FP16;
-    compute = flop / (c[G_EFF] * m->peak[unit]);
+    memory = rl_join(memory, weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
+    double rate = c[G_EFF] * m->peak[unit];
+    if (unit == RL_INT8)
+        rate = fmin(rate, c[G_BLOCK_RATE] * m->sm * m->clock_hz);
+    compute = flop / rate;
     set_part(part, compute, memory + x, launch);
     return launch + x + rl_join(compute, memory, c[G_JOIN]);
 }

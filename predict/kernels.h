@@ -82,6 +82,9 @@ double rl_kern_selective_state_update_time(const double *p, const struct rl_mach
 extern const struct rl_coef rl_kern_masked_coef[];
 double rl_kern_masked_time(const double *p, const struct rl_machine *m, const double *c,
                            double part[RL_NBOUNDS]);
+extern const struct rl_coef rl_kern_efficient_coef[];
+double rl_kern_efficient_time(const double *p, const struct rl_machine *m,
+                              const double *c, double part[RL_NBOUNDS]);
 
 extern const struct rl_coef rl_kern_moe_coef[];
 double rl_kern_moe_time(const double *p, const struct rl_machine *m, const double *c,

@@ -89,6 +89,7 @@ librl_la_SOURCES += \
 	predict/ops.h \
 	predict/plan.c \
 	predict/plan.h \
+	predict/plan_attn.c \
 	predict/plan_bind.h \
 	predict/plan_dtype.c \
 	predict/plan_keys.c \

@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "memory_block.h"
+#include "ops.h"
 #include "schedule.h"
 
 #include <math.h>
@@ -43,6 +44,23 @@ struct rl_longest {
     double reserved, allocated;
 };
 
+/* Bytes that the scores of one new token and one cached hold, where the block's
+ * attention keeps them in memory. */
+static double score_bytes(const struct rl_plan *pl, const struct rl_block *b)
+{
+    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act};
+    struct rl_attn_refusal why;
+    bool attends =
+        b->kind == RL_BLK_ATTN || b->kind == RL_BLK_CROSS || b->kind == RL_BLK_ENCODER;
+
+    if (!attends || pl->ideal)
+        return 0;
+    const struct rl_attn_kernel *k = rl_attn_kernel(pl, &call, &why);
+    return k && k->op == &rl_op_attention_scores
+               ? b->heads / pl->setup.tp * pl->mem.score_live
+               : 0;
+}
+
 int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -50,14 +68,17 @@ int rl_memory_bind(struct rl_plan *pl, struct rl_error *err)
 
     pl->mem.live = rl_alloc(g->nblocks, sizeof *pl->mem.live, err);
     pl->mem.tensor = rl_alloc(g->nblocks, sizeof *pl->mem.tensor, err);
+    pl->mem.scores = rl_alloc(g->nblocks, sizeof *pl->mem.scores, err);
     pl->longest = rl_alloc(1, sizeof *pl->longest, err);
-    if (!pl->mem.live || !pl->mem.tensor || !pl->longest || rl_cache_bind(pl, err))
+    if (!pl->mem.live || !pl->mem.tensor || !pl->mem.scores || !pl->longest ||
+        rl_cache_bind(pl, err))
         return -1;
     atomic_flag_clear(&pl->longest->busy);
     for (size_t i = 0; i < g->nblocks; i++) {
         const struct rl_block *b = &g->block[i];
         pl->mem.live[i] = rl_block_live(b, g->hidden, a, pl->mem.eager, tp);
         pl->mem.tensor[i] = rl_block_largest(b, g->hidden, a, tp);
+        pl->mem.scores[i] = score_bytes(pl, b);
     }
     pl->mem.weights = rl_weight_bytes(pl);
     pl->mem.state = rl_state_bytes(pl);
@@ -92,7 +113,7 @@ static double mask_bytes(const struct rl_plan *pl, const struct pass_size *z)
 /* Bytes of block i's intermediates at its worst moment. */
 static double block_live(const struct rl_plan *pl, const struct pass_size *z, size_t i)
 {
-    double live = pl->mem.live[i];
+    double live = pl->mem.live[i] + z->cached * pl->mem.scores[i];
 
     if (pl->mem.plain && z->longest > 1)
         live += rl_block_plain(&pl->model->graph.block[i], z->longest, pl->setup.tp);
@@ -205,20 +226,39 @@ static double loaded_bytes(const struct rl_plan *pl, const struct rl_memory *m)
     return m->weights * pl->mem.load + (pl->mem.warmup ? again : 0);
 }
 
+/* The 90 % interval.  Masks are blocks of a size that nothing else has: their holes
+ * fragment, and beyond half the device an allocator may have flushed well before all
+ * room was used, or hold all of it where its flush left more than the peak (SSM-Scope:
+ * Zamba2 at 32,768 and 49,152 tokens). */
+static void reserved_interval(const struct rl_plan *pl, struct rl_memory *m, double masks,
+                              double kept, double flushed)
+{
+    const double pressed = 0.5 * m->capacity;
+
+    m->reserved_lo = m->reserved * (1 - pl->mem.spread_reserved);
+    m->reserved_hi = m->reserved * (1 + pl->mem.spread_reserved);
+    if (!(masks > 0) || kept < pressed)
+        return;
+    m->reserved_lo = fmin(m->reserved_lo, flushed);
+    m->reserved_hi = fmax(m->reserved_hi, fmin(kept, m->capacity - m->runtime));
+}
+
 /* What the allocator holds.  PyTorch's keeps freed blocks: small tensors take each
  * other's, or the room that loading left; logits and masks are larger than any, but
  * for the table in float that a cast leaves.  Once all that exceeds the device, free
  * blocks are given back and little more than the peak is left. */
-static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m,
-                             const struct peak *p)
+static void reserve(const struct rl_plan *pl, struct rl_memory *m, const struct peak *p)
 {
     const struct rl_graph *g = &pl->model->graph;
     double active = (p->activations + p->logits) * (1 + pl->mem.slack);
     double rest = m->total - p->activations - p->logits;
     double flushed = rest + rl_div_up(active, pl->mem.round);
 
-    if (!pl->mem.eager)
-        return flushed;
+    m->reserved = flushed;
+    if (!pl->mem.eager) {
+        reserved_interval(pl, m, 0, flushed, flushed);
+        return;
+    }
     double loaded = loaded_bytes(pl, m), spare = loaded - m->weights, more = p->masks;
     double piece = pl->mem.warmup ? spare : 4 * g->vocab * g->hidden;
     if (p->rows <= fmin(piece, spare))
@@ -228,7 +268,9 @@ static double reserved_bytes(const struct rl_plan *pl, const struct rl_memory *m
     more += fmax(0, p->small + m->kv_cache + m->state - spare);
     double kept = loaded + m->workspace + rl_div_up(more, pl->mem.round);
     flushed = fmax(flushed, loaded + m->workspace);
-    return kept > flushed && kept + m->runtime <= m->capacity ? kept : flushed;
+    bool fits = kept + m->runtime <= m->capacity;
+    m->reserved = kept > flushed && fits ? kept : flushed;
+    reserved_interval(pl, m, p->masks, kept, flushed);
 }
 
 void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_memory *m)
@@ -269,7 +311,7 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
         m->weights + m->kv_cache + m->state + m->activations + m->logits + m->workspace;
     m->capacity = pl->device->mem_bytes * pl->setup.devices;
     m->runtime = pl->mem.context + (1 - pl->mem.utilisation) * m->capacity;
-    m->reserved = reserved_bytes(pl, m, &p);
+    reserve(pl, m, &p);
 }
 
 static double excess(const struct rl_plan *pl, struct rl_query *q, double ctx,

@@ -20,6 +20,7 @@ const struct rl_op_type *const rl_op_types[] = {
     &rl_op_attention_decode,
     &rl_op_attention_scores,
     &rl_op_attention_masked,
+    &rl_op_attention_efficient,
     &rl_op_mla_prefill,
     &rl_op_mla_decode,
     &rl_op_dsa_indexer,

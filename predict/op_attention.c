@@ -250,3 +250,34 @@ const struct rl_op_type rl_op_attention_masked = {
     .shape_params = ATTENTION_SHAPE,
     .log_sd = 0.2,
 };
+
+/* No mask: blocks of keys that no query of a tile sees are left out.  Blocks, walks and
+ * traffic else as above, but that copies for the heads of a group are the stack's. */
+static void efficient_work(const double *p, struct rl_work *w)
+{
+    double pairs;
+
+    attention_core(p, w, &pairs);
+    w->parallel = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * ceil(p[RL_ATT_Q_LEN] / 64);
+    w->serial = ceil(pairs / p[RL_ATT_Q_LEN] / 64);
+    w->launches = 1;
+}
+
+static int efficient_check(const double *p, struct rl_error *err)
+{
+    return attention_check(p, "attention_efficient", err);
+}
+
+const struct rl_op_type rl_op_attention_efficient = {
+    .name = "attention_efficient",
+    .ref = "2BH pairs (d + dv); PyTorch scaled_dot_product_attention, memory-efficient "
+           "kernel (sdp_utils.cpp)",
+    .cls = RL_CLS_ATTENTION,
+    .param = {ATTENTION_PARAMS},
+    .check = efficient_check,
+    .work = efficient_work,
+    .coef = rl_kern_efficient_coef,
+    .time = rl_kern_efficient_time,
+    .shape_params = ATTENTION_SHAPE,
+    .log_sd = 0.35, /* as attention: no rows of it */
+};

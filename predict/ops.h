@@ -39,8 +39,9 @@ enum { RL_ATT_SCORE_BYTES = RL_ATT_SINK + 1 };
 extern const struct rl_op_type rl_op_attention_scores;
 
 /* The same call through PyTorch's memory-efficient kernel: what SDPA takes once
- * there is a dense mask.  Parameters of attention. */
-extern const struct rl_op_type rl_op_attention_masked;
+ * there is a dense mask, or without one where flash does not take the call.
+ * Parameters of attention. */
+extern const struct rl_op_type rl_op_attention_masked, rl_op_attention_efficient;
 
 /* (query, key) pairs of one head and sequence that the mask leaves. */
 double rl_attention_pairs(double q_len, double kv_len, double window, double chunk,

@@ -124,7 +124,8 @@ struct rl_plan *rl_plan_bind(const struct rl_kernel_db *db, const struct rl_devi
 static bool is_asked(const struct rl_op_type *op, const void *graph)
 {
     const struct rl_graph *g = graph;
-    bool alternative = op == &rl_op_attention_masked || op == &rl_op_attention_scores;
+    bool alternative = op == &rl_op_attention_masked || op == &rl_op_attention_scores ||
+                       op == &rl_op_attention_efficient;
 
     for (size_t i = 0; i < g->nnodes; i++)
         if (g->node[i].op == op)
@@ -154,6 +155,7 @@ void rl_plan_free(struct rl_plan *pl)
     free(pl->longest);
     free(pl->mem.live);
     free(pl->mem.tensor);
+    free(pl->mem.scores);
     free(pl->mem.kv_token);
     free(pl->memo);
     free(pl->node);

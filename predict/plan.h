@@ -24,6 +24,14 @@ struct rl_pass {
 enum { RL_LOOKS_BATCH = 1, RL_LOOKS_TOKENS = 2, RL_LOOKS_ROWS = 4, RL_LOOKS_ENC = 8 };
 enum rl_part { RL_MOVING, RL_STILL, RL_NPARTS };
 
+/* Attention kernels that a runtime may name (plan_attn.c), ended by NULL. */
+struct rl_attn_kernel {
+    const char *name, *words;
+    const struct rl_op_type *op; /* what takes attention's place; NULL: itself */
+    const char *impl;            /* its implementation; NULL: the runtime's */
+};
+extern const struct rl_attn_kernel rl_attn_kernels[];
+
 struct rl_bound_node {
     const struct rl_node *node;
     const struct rl_op_type *op;
@@ -50,8 +58,9 @@ struct rl_bound_node {
     int part;           /* enum rl_part */
     double repeat;      /* K and V are copied to every query head first: heads of a group;
                            0: the kernel shares them */
-    /* The kernel taken instead once the cache is this long: without a flash
-     * kernel (0), or where the stack builds a dense mask; NULL: never. */
+    const struct rl_attn_kernel *attn; /* of attention: the kernel taken */
+    /* The kernel's operator once the cache is this long: where it is no flash kernel
+     * (0), or where the stack builds a dense mask; NULL: never. */
     const struct rl_op_type *alt;
     double alt_from;
     struct rl_choice alt_choice;
@@ -103,6 +112,7 @@ struct rl_plan {
         double utilisation; /* part of the device a server lets itself use */
         bool plain;         /* scans are chains of PyTorch's operators */
         bool eager;         /* every intermediate is a tensor of its own */
+        double score_live;  /* bytes that a score in memory holds */
         double act_bytes;   /* of an activation element in memory */
         double repack;      /* bytes of a second, rearranged copy of weights */
         bool upcast;        /* logits get an fp32 copy where the model does so */
@@ -110,6 +120,7 @@ struct rl_plan {
         double state;       /* bytes of one sequence's recurrent state */
         double *live;       /* [blocks] intermediates, bytes a new token */
         double *tensor;     /* [blocks] the largest of them, likewise */
+        double *scores;     /* [blocks] of a new token with one cached */
         double *kv_token;   /* [caches] bytes a token on one rank */
         double block;       /* tokens that the cache grows by */
     } mem;
@@ -149,6 +160,22 @@ enum rl_dtype rl_row_dtype(enum rl_dtype dt, double row);
 void rl_plan_weights(struct rl_plan *pl);
 /* Is word one of the blank-separated words of list (NULL: of none)? */
 bool rl_word_in(const char *list, const char *word);
+
+/* One attention call, and why a kernel did not take it. */
+struct rl_attn_call {
+    double head_dim, v_dim; /* v_dim 0: as head_dim */
+    enum rl_dtype dtype;
+};
+struct rl_attn_refusal {
+    const struct rl_attn_kernel *kernel; /* the first of the order; NULL: it did */
+    char text[120];
+};
+/* The kernel that takes the call, or NULL. */
+const struct rl_attn_kernel *rl_attn_kernel(const struct rl_plan *pl,
+                                            const struct rl_attn_call *call,
+                                            struct rl_attn_refusal *why);
+/* Is size one of "64 80 128:256:8" (numbers, and FROM:TO:STEP)? */
+bool rl_size_in(const char *list, double size);
 
 /* Does the runtime run on the device? */
 int rl_check_device(const struct rl_runtime *r, const struct rl_device *d,

@@ -18,17 +18,17 @@
 
 enum { LONGEST = 96 };
 
-static const char *const text_keys[] = {"base",   "graph",       "impl.all",
-                                        "logits", "model",       "name",
-                                        "repack", "state_dtype", "vendor"};
+static const char *const text_keys[] = {"attn.order",  "base",  "graph", "impl.all",
+                                        "logits",      "model", "name",  "repack",
+                                        "state_dtype", "vendor"};
 
 static const char *const number_keys[] = {"act.bytes",
                                           "alloc.load",
                                           "alloc.round_mib",
                                           "alloc.slack",
                                           "alloc.warmup",
-                                          "attn.flash",
                                           "attn.score_bytes",
+                                          "attn.score_live",
                                           "cc_min",
                                           "chunk",
                                           "cpu",
@@ -144,12 +144,28 @@ static bool of_speed(char *const *word, int n)
            (n == 3 || rl_dtype_parse(word[3]) >= 0);
 }
 
+/* attn.KERNEL.WHAT, WHAT one of the words given. */
+static bool of_attn(const char *key, const char *whats)
+{
+    char copy[LONGEST], *word[4];
+
+    snprintf(copy, sizeof copy, "%s", key);
+    if (cut(copy, word) != 3 || strcmp(word[0], "attn") || !rl_word_in(whats, word[2]))
+        return false;
+    for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
+        if (!strcmp(k->name, word[1]))
+            return true;
+    return false;
+}
+
 static bool number_known(const char *key)
 {
     char copy[LONGEST], *word[4];
     int n;
 
     if (among(number_keys, LENGTH(number_keys), key))
+        return true;
+    if (of_attn(key, "cc_min"))
         return true;
     snprintf(copy, sizeof copy, "%s", key);
     n = cut(copy, word);
@@ -166,8 +182,62 @@ static bool where_known(const char *key, const char *at)
     return !strncmp(key, "coef.", 5) || !*at || among(here_keys, LENGTH(here_keys), key);
 }
 
+/* Every word of a list must pass: a kernel, a dtype, a size or range of sizes. */
+static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char *word),
+                      const char *expected, struct rl_error *err)
+{
+    char word[LONGEST];
+
+    for (const char *s = r->value[i]; *s;) {
+        size_t len = strcspn(s, " ");
+        snprintf(word, sizeof word, "%.*s", (int)len, s);
+        if (!good(word))
+            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+                           "'%s': expected %s, got '%s'", r->key[i], expected, word);
+        s += len + strspn(s + len, " ");
+    }
+    return 0;
+}
+
+static bool is_kernel(const char *word)
+{
+    for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
+        if (!strcmp(k->name, word))
+            return true;
+    return false;
+}
+
+static bool is_dtype(const char *word)
+{
+    return rl_dtype_parse(word) >= 0;
+}
+
+/* A number, FROM:TO or FROM:TO:STEP. */
+static bool is_sizes(const char *word)
+{
+    double from, to, step;
+    int used[3] = {0, 0, 0}, n = sscanf(word, "%lf%n:%lf%n:%lf%n", &from, &used[0], &to,
+                                        &used[1], &step, &used[2]);
+
+    return n > 0 && !word[used[n - 1]] && from > 0 && (n < 2 || to >= from) &&
+           (n < 3 || step > 0);
+}
+
+static int check_attn(const struct rl_runtime *r, int i, struct rl_error *err)
+{
+    if (!strcmp(r->key[i], "attn.order"))
+        return check_list(r, i, is_kernel, "attention kernels", err);
+    if (of_attn(r->key[i], "dtypes"))
+        return check_list(r, i, is_dtype, "number formats", err);
+    if (of_attn(r->key[i], "head_dims"))
+        return check_list(r, i, is_sizes, "sizes such as 64 or 8:256:8", err);
+    return 0;
+}
+
 static int check_words(const struct rl_runtime *r, int i, struct rl_error *err)
 {
+    if (check_attn(r, i, err))
+        return -1;
     for (size_t k = 0; k < LENGTH(choice_keys); k++)
         if (!strcmp(choice_keys[k].key, r->key[i]) &&
             !rl_word_in(choice_keys[k].words, r->value[i]))
@@ -179,7 +249,7 @@ static int check_words(const struct rl_runtime *r, int i, struct rl_error *err)
 
 static bool text_known(const char *key)
 {
-    return among(text_keys, LENGTH(text_keys), key) ||
+    return among(text_keys, LENGTH(text_keys), key) || of_attn(key, "head_dims dtypes") ||
            (!strncmp(key, "impl.", 5) && rl_op_find(key + 5));
 }
 

@@ -153,8 +153,8 @@ static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int
 
 /* The stack's own kernels where it has some (ggml), else those known for it. */
 static void choose(const struct rl_plan *pl, const struct rl_kernel_db *db,
-                   const struct rl_op_type *op, const char *glue, enum rl_dtype dt,
-                   enum rl_dtype kv, struct rl_choice *c)
+                   const struct rl_op_type *op, const char *glue, const char *impl_name,
+                   enum rl_dtype dt, enum rl_dtype kv, struct rl_choice *c)
 {
     const char *all = rl_runtime_str(pl->runtime, "impl.all", NULL);
     const struct rl_impl *impl = rl_impl_find(all, op, pl->device->is_cpu);
@@ -163,42 +163,11 @@ static void choose(const struct rl_plan *pl, const struct rl_kernel_db *db,
         rl_choose_impl(impl, pl->runtime, glue, dt, c);
         return;
     }
-    rl_choose(db, pl->device, pl->runtime, op, NULL, dt, kv, c);
+    rl_choose(db, pl->device, pl->runtime, op, impl_name, dt, kv, c);
     for (int level = 0; op->coef && level < 3; level++) /* the device's own last */
         for (int i = 0; i < pl->runtime->nrows; i++)
             if (!strncmp(pl->runtime->key[i], "coef.", 5))
                 apply_row(pl, op, i, level, c);
-}
-
-/* Stacks without a flash kernel keep the scores in memory: always, or from the
- * length at which they build a dense mask. */
-static void bind_alternative(struct rl_plan *pl, const struct rl_kernel_db *db,
-                             struct rl_bound_node *b, enum rl_dtype dt, enum rl_dtype kv)
-{
-    bool attention =
-        b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
-    bool flash = rl_runtime_num(pl->runtime, "attn.flash", 1) > 0;
-
-    if (pl->setup.flash >= 0)
-        flash = pl->setup.flash > 0;
-    if (!attention || (flash && !(pl->mem.masks && pl->model->graph.mask_from > 0)))
-        return;
-    b->alt = flash ? &rl_op_attention_masked : &rl_op_attention_scores;
-    b->alt_from = flash ? pl->model->graph.mask_from : 0;
-    if (!flash)
-        b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
-    choose(pl, db, b->alt, NULL, dt, kv, &b->alt_choice);
-}
-
-/* repeat_kv: a stack whose attention call knows no groups copies K and V. */
-static void bind_repeat(const struct rl_plan *pl, struct rl_bound_node *b)
-{
-    bool attention =
-        b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
-
-    if (attention && rl_runtime_num(pl->runtime, "kv.repeat", 0) > 0 &&
-        b->p[RL_ATT_HEADS] > b->p[RL_ATT_KV_HEADS])
-        b->repeat = b->p[RL_ATT_HEADS] / b->p[RL_ATT_KV_HEADS];
 }
 
 /* DynamicCache: torch.cat writes the whole cache anew at every decode step. */
@@ -215,17 +184,20 @@ static void bind_cache_growth(struct rl_plan *pl, struct rl_bound_node *b)
         }
 }
 
-/* The choice of an earlier node that asks the same; NULL: none does. */
-static const struct rl_choice *chosen_before(const struct rl_plan *pl,
-                                             const struct rl_node *n, enum rl_dtype dt,
+/* The choice of an earlier node that asks the same as the one being bound; NULL: none
+ * does. */
+static const struct rl_choice *chosen_before(const struct rl_plan *pl, enum rl_dtype dt,
                                              enum rl_dtype kv)
 {
+    const struct rl_bound_node *now = &pl->node[pl->nnodes];
+    const struct rl_node *n = now->node;
+
     for (int i = 0; i < pl->nnodes; i++) {
         const struct rl_bound_node *b = &pl->node[i];
         const char *glue = b->node->glue;
         enum rl_dtype bdt, bkv;
         bool same_glue = glue && n->glue ? !strcmp(glue, n->glue) : glue == n->glue;
-        if (b->op != n->op || !same_glue)
+        if (b->op != n->op || !same_glue || b->attn != now->attn)
             continue;
         call_dtypes(b, &bdt, &bkv);
         if (bdt == dt && bkv == kv)
@@ -249,16 +221,21 @@ int rl_bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
         return -1;
     bind_stack(pl, b);
     call_dtypes(b, &dt, &kv);
-    const struct rl_choice *chosen = chosen_before(pl, n, dt, kv);
+    if (rl_bind_attention(pl, b, dt, err))
+        return -1;
+    const struct rl_choice *chosen = chosen_before(pl, dt, kv);
     if (chosen)
         b->choice = *chosen;
     else
-        choose(pl, db, n->op, n->glue, dt, kv, &b->choice);
+        choose(pl, db, n->op, n->glue, b->attn ? b->attn->impl : NULL, dt, kv,
+               &b->choice);
     b->chain &= !b->choice.impl;
     b->plain = !b->choice.impl && !(n->op->coef && n->op->time);
-    bind_alternative(pl, db, b, dt, kv);
+    rl_bind_alternative(pl, b);
+    if (b->alt)
+        choose(pl, db, b->alt, NULL, NULL, dt, kv, &b->alt_choice);
     bind_cache_growth(pl, b);
-    bind_repeat(pl, b);
+    rl_bind_repeat(pl, b);
     b->group = group_of(pl, pl->nnodes);
     pl->nnodes++;
     return 0;

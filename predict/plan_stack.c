@@ -154,5 +154,6 @@ void rl_bind_memory(struct rl_plan *pl)
     pl->mem.plain = !strcmp(rl_runtime_str(r, "impl.all", ""), "torch");
     pl->mem.eager = rl_runtime_num(r, "mem.eager", 0) > 0;
     pl->mem.act_bytes = rl_runtime_num(r, "act.bytes", rl_dtype_bytes(pl->act));
+    pl->mem.score_live = rl_runtime_num(r, "attn.score_live", 8);
     pl->mem.upcast = rl_runtime_num(r, "logits.upcast", 0) > 0;
 }

@@ -118,6 +118,8 @@ static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
         const char *runtime, *mark, *suffix;
     } kept[] = {{"llamacpp-cuda", "2023", "2024"},
                 {"llamacpp-cuda", "2024", "2024"},
+                {"llamacpp-metal", "2023", "2024"},
+                {"llamacpp-metal", "2024", "2024"},
                 {"vllm", "2023", "2024"},
                 {"vllm", "2024", "2024"},
                 {"llamacpp-cpu", "ggml 0.18", "0.18"}};
@@ -319,6 +321,16 @@ static void pass_energy(const struct rl_run *row, const struct rl_plan *pl,
     out->hi += pl->pause_j;
 }
 
+static void reserved_peak(const struct rl_plan *pl, const struct rl_prediction *p,
+                          struct rl_interval *out)
+{
+    double not_held = unheld(pl, p);
+
+    out->value = p->memory.reserved - not_held;
+    out->lo = p->memory.reserved_lo - not_held;
+    out->hi = p->memory.reserved_hi - not_held;
+}
+
 static int others(const struct rl_run *row, const struct rl_plan *pl,
                   const struct rl_query *q, const struct rl_prediction *p,
                   struct rl_interval *out, char why[160])
@@ -336,7 +348,7 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
     else if (!strcmp(m, "peak_memory_allocated"))
         exact(out, p->memory.total - unheld(pl, p), pl->mem.spread_allocated);
     else if (!strcmp(m, "peak_memory_reserved"))
-        exact(out, p->memory.reserved - unheld(pl, p), pl->mem.spread_reserved);
+        reserved_peak(pl, p, out);
     else if (!strcmp(m, "peak_memory_rss"))
         exact(out, p->memory.reserved + p->memory.runtime, pl->mem.spread_reserved);
     else if (!strcmp(m, "energy") && isfinite(p->prefill_j.value))

@@ -299,7 +299,7 @@ static int check_runtimes(const char *data)
         struct rl_error one = {0};
         struct rl_runtime *r = rl_runtime_load(data, ids[i], NULL, &one);
 
-        if (!r || rl_runtime_check(r, &one))
+        if (!r || rl_runtime_check(r, &one) || rl_hwdb_check_places(data, r, &one))
             bad += report(&one);
         rl_runtime_free(r);
     }

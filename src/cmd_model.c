@@ -239,17 +239,21 @@ static int check(const struct rl_args *a)
 {
     struct rl_error err = {0};
     char *index;
-    int rc = 0;
+    int rc = 0, n = 0;
 
-    for (int i = 1; i < a->noperands && rc == 0; i++)
+    for (int i = 1; i < a->noperands && rc >= 0; i++, n += rc)
         rc = rl_model_check(a->operand[i], &err);
     if (a->noperands == 1) {
         index = rl_path_join(a->data, "models", "index.csv", NULL);
         rc = index ? rl_model_check(index, &err)
                    : rl_fail(&err, RL_ENOMEM, NULL, 0, "out of memory");
         free(index);
+        n = rc;
     }
-    return rc < 0 ? rl_die(&err) : RL_EXIT_OK;
+    if (rc < 0)
+        return rl_die(&err);
+    printf("%d model%s in order\n", n, n == 1 ? " is" : "s are");
+    return RL_EXIT_OK;
 }
 
 static int run(const struct rl_args *a)

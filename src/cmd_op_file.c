@@ -10,6 +10,7 @@
 #include "command.h"
 #include "err.h"
 #include "path.h"
+#include "plan.h"
 #include "table.h"
 
 #include <stdio.h>
@@ -74,6 +75,10 @@ static const struct rl_runtime *runtime_of(struct job *j, const char *name,
     r = rl_runtime_load(j->data, *name ? name : NULL, d, err);
     if (!r)
         return NULL;
+    if (rl_runtime_check(r, err) || rl_check_device(r, d, err)) {
+        rl_runtime_free(r);
+        return NULL;
+    }
     grown = rl_grow(j->runtime, &j->runtimes_cap, j->nruntimes + 1, sizeof *grown, err);
     if (!grown) {
         rl_runtime_free(r);

@@ -1,9 +1,11 @@
 /* `hw check` of the tables beside hwdb/devices: aliases, priors, rates by
- * architecture, and the names that measurements were published under. */
+ * architecture, the names that measurements were published under; and of the places
+ * that runtime files name. */
 #include "device.h"
 
 #include "err.h"
 #include "path.h"
+#include "runtime.h"
 #include "table.h"
 #include "units.h"
 
@@ -164,6 +166,41 @@ int rl_hwdb_check(const char *data, struct rl_error *err)
         bad = !t || tables[i].check(t, &ids, err) ? -1 : 0;
         rl_table_free(t);
         free(path);
+    }
+    rl_free_names(ids.name, ids.n);
+    return bad;
+}
+
+/* Is there a device of compute capability 8.7 (written 87)? */
+static int capability_known(const char *data, const struct ids *ids, const char *cc)
+{
+    int found = 0;
+
+    for (int i = 0; i < ids->n && !found; i++) {
+        struct rl_error ignored = {0};
+        struct rl_device *d = rl_device_load(data, ids->name[i], &ignored);
+        const char *has = d ? d->compute_capability : NULL;
+        size_t n = has ? strcspn(has, ".") : 0;
+
+        found = n > 0 && !strncmp(has, cc, n) && has[n] && !strcmp(has + n + 1, cc + n);
+        rl_device_free(d);
+    }
+    return found;
+}
+
+int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
+                         struct rl_error *err)
+{
+    struct ids ids = {0};
+    int bad = rl_device_list(data, &ids.name, &ids.n, err);
+
+    for (int i = 0; !bad && i < r->nrows; i++) {
+        const char *at = strchr(r->key[i], '@');
+        bool place = !at || known(&ids, at + 1) ||
+                     (!strncmp(at, "@sm", 3) && capability_known(data, &ids, at + 3));
+        if (!place)
+            bad = rl_fail(err, RL_ENAME, r->file, r->line[i],
+                          "'%s': no device and no compute capability of one", r->key[i]);
     }
     rl_free_names(ids.name, ids.n);
     return bad;

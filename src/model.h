@@ -24,7 +24,7 @@ int rl_model_list(const char *data, char ***ids, int *n, struct rl_error *err);
 struct rl_model *rl_model_load_file(const char *path, struct rl_error *err);
 
 /* Every rule of `model check` on one file (an index.csv with the configs beside it,
- * a config or a .gguf): 0, or -1 with the first finding. */
+ * a config or a .gguf): how many models it holds, or -1 with the first finding. */
 int rl_model_check(const char *path, struct rl_error *err);
 
 #endif

@@ -202,6 +202,8 @@ static int check_index(const char *path, struct rl_error *err)
         rc = row_words(&k, i) < 0 || unique(&k, i) < 0 || row_config(&k, i) < 0 ? -1 : 0;
     if (rc == 0)
         rc = orphans(&k);
+    if (rc == 0)
+        rc = t->nrows;
     rl_table_free(t);
     free(folder);
     return rc;
@@ -237,7 +239,7 @@ int rl_model_check(const char *path, struct rl_error *err)
         return check_index(path, err);
     if (!(m = rl_model_load_file(path, err)))
         return -1;
-    rc = sane(m, err);
+    rc = sane(m, err) ? -1 : 1;
     rl_model_free(m);
     return rc;
 }

@@ -128,6 +128,7 @@ struct rl_interval {
 struct rl_memory { /* bytes; total = sum of the six before it */
     double weights, kv_cache, state, activations, logits, workspace;
     double total, reserved, runtime, capacity;
+    double reserved_lo, reserved_hi; /* 90 % of real ones */
 };
 
 struct rl_prediction {

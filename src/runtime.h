@@ -25,6 +25,9 @@ int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
                    struct rl_error *err);
 /* predict/plan_keys.c: an error for a key that nobody reads. */
 int rl_runtime_check(const struct rl_runtime *r, struct rl_error *err);
+/* src/hwdb_check.c: an error for a key @DEVICE or @sm87 of no device there is. */
+int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
+                         struct rl_error *err);
 int rl_runtime_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 #endif

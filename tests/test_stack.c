@@ -1,6 +1,7 @@
 /* Software stacks as data: pages, masks, loading, slow paths, hosts and clocks.
  * Recorded peaks: SSM-Scope (sapmitra/SSM-Scope@574a2c2, Fig 5a) on an RTX 4090. */
 #include "memory.h"
+#include "ops.h"
 #include "schedule.h"
 #include "subject.h"
 
@@ -168,4 +169,127 @@ Test(stack, repeat_kv_copies_the_cache)
     rl_decode(s.p, &q, 1, &without);
     expect_near(with.gpu - without.gpu, 8 * 32768.0 * 65536 / s.d->dram.v, 0.1);
     close_subject(&s);
+}
+
+Test(stack, sizes_and_ranges_of_sizes)
+{
+    cr_expect(rl_size_in("64", 64) && !rl_size_in("64", 65));
+    cr_expect(rl_size_in("8:256:8", 8) && rl_size_in("8:256:8", 256));
+    cr_expect(!rl_size_in("8:256:8", 36) && !rl_size_in("8:256:8", 264));
+    cr_expect(rl_size_in("40 64 72:96:8 128", 80) && !rl_size_in("40 64 72:96:8 128", 8));
+    cr_expect(rl_size_in("1:256", 99) && !rl_size_in("", 1));
+}
+
+/* The kernel that the plan's attention takes, by name. */
+static const char *kernel_of(const struct subject *s)
+{
+    for (int i = 0; i < s->p->nnodes; i++)
+        if (s->p->node[i].attn)
+            return s->p->node[i].attn->name;
+    return "none";
+}
+
+static void expect_kernel(const char *hw, const char *model, const char *runtime,
+                          const char *dtype, const char *want, const char *note)
+{
+    struct subject s = open_subject(hw, model, runtime, dtype);
+    bool said = !note && !s.p->nnotes;
+
+    cr_expect(!strcmp(kernel_of(&s), want), "%s on %s under %s: %s, wanted %s", model, hw,
+              runtime, kernel_of(&s), want);
+    for (int i = 0; note && i < s.p->nnotes; i++)
+        said |= strstr(s.p->note[i], note) != NULL;
+    cr_expect(said, "%s on %s under %s: no note '%s'", model, hw, runtime,
+              note ? note : "at all expected");
+    close_subject(&s);
+}
+
+/* Which heads, formats and parts each stack's kernel takes: sources in hwdb/runtimes. */
+Test(stack, attention_falls_back)
+{
+    expect_kernel("h100", "qwen2.5-1.5b", "hf-eager", NULL, "flash", NULL);
+    expect_kernel("h100", "qwen2.5-1.5b", "vllm", NULL, "flash", NULL);
+    /* PyTorch pads heads of 36, vLLM does not */
+    expect_kernel("h100", "moonshine-tiny", "hf-eager", NULL, "flash", NULL);
+    expect_kernel("h100", "moonshine-tiny", "vllm", NULL, "triton", "not 36");
+    expect_kernel("h100", "qwen2.5-1.5b", "hf-eager", "fp32", "efficient",
+                  "does not take fp32");
+    expect_kernel("h100", "qwen2.5-1.5b", "trtllm", "fp32", "scores",
+                  "does not take fp32");
+    expect_kernel("t4", "qwen2.5-1.5b", "hf-eager", "fp16", "efficient",
+                  "needs compute capability 8.0");
+    expect_kernel("t4", "qwen2.5-1.5b", "vllm", "fp16", "triton",
+                  "needs compute capability 8.0");
+    expect_kernel("3090", "zamba2-2.7b", "llamacpp-cuda", "fp16", "scores", "not 160");
+}
+
+/* TensorRT-LLM has no kernel at all for heads of 36, and says so. */
+Test(stack, no_attention_kernel_is_an_error)
+{
+    struct rl_error err = {0};
+    struct rl_device *d = load_device("h100");
+    struct rl_model *m = rl_model_load(source_dir(), "moonshine-tiny", &err);
+    struct rl_runtime *r = rl_runtime_load(source_dir(), "trtllm", d, &err);
+
+    cr_assert(m && r, "%s", err.text);
+    cr_expect_null(rl_plan_new(source_dir(), d, m, r, NULL, &err));
+    cr_expect(err.code == RL_ECONFLICT &&
+                  strstr(err.text, "no attention kernel for 'moonshine-tiny'"),
+              "%s", err.text);
+    rl_runtime_free(r);
+    rl_model_free(m);
+    rl_device_free(d);
+}
+
+/* Scores in memory: 28 layers share one tensor of 12 heads x 4,096 x 4,096 scores, fp32
+ * and their softmax; and every score passes DRAM. */
+Test(stack, scores_in_memory)
+{
+    struct subject s = open_subject("h100", "qwen2.5-1.5b", "pytorch-cudagraph", NULL);
+    struct rl_error err = {0};
+    struct rl_prediction flash = ask(&s, 4096);
+    const double scores = 12 * 4096.0 * 4096;
+
+    rl_plan_free(s.p);
+    for (int i = 0; i < s.r->nrows; i++)
+        if (!strcmp(s.r->key[i], "attn.order"))
+            strcpy(s.r->value[i], "scores");
+    s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, NULL, &err);
+    cr_assert(s.p != NULL, "%s", err.text);
+    struct rl_prediction plain = ask(&s, 4096);
+    cr_expect_gt(plain.gpu_prefill_s - flash.gpu_prefill_s,
+                 28 * scores * 20 / s.d->dram_peak.v);
+    cr_expect_gt(plain.memory.activations, 8 * scores);
+    cr_expect_eq(plain.launches_prefill - flash.launches_prefill, 28 * 8.0);
+    close_subject(&s);
+}
+
+/* The memory-efficient kernel at heads above 128: 8,192 tokens, 48 heads of 512, no
+ * mask, "SDPA EA" of xlite-dev/ffpa-attn: 85 TFLOP/s on an RTX 4090, 24 on an A30. */
+Test(stack, memory_efficient_attention_of_wide_heads)
+{
+    static const struct {
+        const char *hw;
+        double flop_per_s;
+    } row[] = {{"rtx-4090", 85e12}, {"a30", 24e12}};
+    const struct rl_op_type *op = &rl_op_attention_efficient;
+    double p[RL_MAXPARAMS], c[RL_MAXCOEFS];
+    struct rl_error err = {0};
+    struct rl_work w = {0};
+
+    cr_assert(rl_op_parse(op,
+                          "batch=1 q_len=8192 kv_len=8192 heads=48 kv_heads=48 "
+                          "head_dim=512 dtype=fp16 causal=0",
+                          p, &err) == 0,
+              "%s", err.text);
+    op->work(p, &w);
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_device *d = load_device(row[i].hw);
+        struct rl_machine m;
+        rl_machine_init(&m, d, 1);
+        expect_near(w.flop / op->time(p, &m, c, NULL), row[i].flop_per_s, 0.25);
+        rl_device_free(d);
+    }
 }

@@ -1,19 +1,25 @@
 #!/bin/sh
-# llama.cpp on GPUs it has not seen: the numbers of llamacpp-cuda-2024.csv that
-# are fitted, fitted again without one device after the other, and what the
-# device left out is predicted with them.
+# llama.cpp on GPUs it has not seen: the fitted numbers of llamacpp-cuda-2024.csv (or,
+# of Apple's GPUs, llamacpp-metal-2024.csv) fitted again without one device after the
+# other, and what the device left out is predicted with them.
 #
-#     tests/reproduce/llamacpp_gpu.sh RUNS.csv [ROOFLINT [DATA]]
+#     tests/reproduce/llamacpp_gpu.sh RUNS.csv [ROOFLINT [DATA [cuda|metal]]]
 #
 # RUNS: rows of the runs schema, such as XiongjieDai's llama-bench tables of
 # Llama-3 8B and 70B (7 GPUs, 360 rows).  Takes minutes: two fits a device.
 set -eu
-runs=$1 rooflint=${2:-rooflint} data=${3:-${ROOFLINT_DATA:-.}}
-file=hwdb/runtimes/llamacpp-cuda-2024.csv
-decode="speed.all.fixed speed.gemm.lane.fp16 speed.gemm.lane speed.gemm.dram
-    speed.attention_scores.dram split.hop_us"
-prefill="speed.gemm.eff speed.gemm.unpack_lane speed.attention_scores.eff split.stage
-    split.queue"
+runs=$1 rooflint=${2:-rooflint} data=${3:-${ROOFLINT_DATA:-.}} back_end=${4:-cuda}
+file=hwdb/runtimes/llamacpp-$back_end-2024.csv
+if [ "$back_end" = metal ]; then
+    decode="speed.all.fixed speed.gemm.lane.q4_k_m speed.gemm.lane
+        speed.attention_scores.lane"
+    prefill="speed.gemm.eff.fp16 speed.gemm.eff.q4_k_m speed.attention_scores.eff"
+else
+    decode="speed.all.fixed speed.gemm.lane.fp16 speed.gemm.lane speed.gemm.dram
+        speed.attention_scores.dram split.hop_us"
+    prefill="speed.gemm.eff speed.gemm.unpack_lane speed.attention_scores.eff
+        split.stage split.queue"
+fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cp -r "$data/hwdb" "$data/models" "$dir"

@@ -1,0 +1,160 @@
+/* Which attention kernel a stack takes: data of the runtime, read here.
+ *
+ * `attn.order` names the kernels the stack tries, first to last; each says by
+ * `attn.KERNEL.…` which heads, formats and devices it takes.  The first that takes the
+ * call runs it; that it is not the first of the list goes into the notes.
+ */
+#include "plan_bind.h"
+
+#include "err.h"
+#include "ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct rl_attn_kernel rl_attn_kernels[] = {
+    {"flash", "a flash kernel", NULL, NULL},
+    {"efficient", "PyTorch's memory-efficient kernel", &rl_op_attention_efficient, NULL},
+    {"triton", "a Triton kernel", NULL, "triton"},
+    {"scores", "plain products with the scores in memory", &rl_op_attention_scores, NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const char *kernel_str(const struct rl_plan *pl, const char *kernel,
+                              const char *what)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "attn.%s.%s", kernel, what);
+    return rl_runtime_str(pl->runtime, key, NULL);
+}
+
+/* Sizes "64 80 128:256:8": numbers, and FROM:TO:STEP. */
+bool rl_size_in(const char *list, double size)
+{
+    while (list && *list) {
+        char *end;
+        double from = strtod(list, &end), to = from, step = 1;
+        if (end == list)
+            return false;
+        if (*end == ':')
+            to = strtod(end + 1, &end);
+        if (*end == ':')
+            step = strtod(end + 1, &end);
+        if (size >= from && size <= to && fmod(size - from, step) == 0)
+            return true;
+        list = end + strspn(end, " ");
+    }
+    return false;
+}
+
+/* Why the kernel does not take a call, in words; NULL: it does. */
+static const char *refuses(const struct rl_plan *pl, const char *kernel,
+                           const struct rl_attn_call *call, char *buf, size_t size)
+{
+    const char *dims = kernel_str(pl, kernel, "head_dims");
+    const char *dtypes = kernel_str(pl, kernel, "dtypes");
+    const char *cc = kernel_str(pl, kernel, "cc_min");
+    double dv = call->v_dim > 0 ? call->v_dim : call->head_dim;
+
+    if (cc && pl->machine.cc > 0 && pl->machine.cc < lround(10 * atof(cc)))
+        snprintf(buf, size, "needs compute capability %s", cc);
+    else if (dtypes && !rl_word_in(dtypes, rl_dtype(call->dtype)->name))
+        snprintf(buf, size, "does not take %s", rl_dtype(call->dtype)->name);
+    else if (dims && (!rl_size_in(dims, call->head_dim) || !rl_size_in(dims, dv)))
+        snprintf(buf, size, "takes heads of %s, not %g", dims,
+                 rl_size_in(dims, call->head_dim) ? dv : call->head_dim);
+    else
+        return NULL;
+    return buf;
+}
+
+static const struct rl_attn_kernel *kernel_named(const char *name, size_t len)
+{
+    for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
+        if (strlen(k->name) == len && !strncmp(k->name, name, len))
+            return k;
+    return NULL;
+}
+
+/* What was asked for (--flash in the notes of a run) comes before the file's order. */
+static const char *order_of(const struct rl_plan *pl)
+{
+    const char *order = rl_runtime_str(pl->runtime, "attn.order", "flash");
+
+    if (pl->setup.flash < 0)
+        return order;
+    return pl->setup.flash == 0 ? "scores" : strstr(order, "flash") ? order : "flash";
+}
+
+const struct rl_attn_kernel *rl_attn_kernel(const struct rl_plan *pl,
+                                            const struct rl_attn_call *call,
+                                            struct rl_attn_refusal *why)
+{
+    char buf[sizeof why->text];
+
+    why->text[0] = '\0';
+    why->kernel = NULL;
+    for (const char *s = order_of(pl); *s;) {
+        size_t len = strcspn(s, " ");
+        const struct rl_attn_kernel *k = kernel_named(s, len);
+        if (k && !refuses(pl, k->name, call, buf, sizeof buf))
+            return k;
+        if (k && !why->kernel) {
+            why->kernel = k;
+            memcpy(why->text, buf, sizeof buf);
+        }
+        s += len + strspn(s + len, " ");
+    }
+    return NULL;
+}
+
+static bool is_attention(const struct rl_bound_node *b)
+{
+    return b->op == &rl_op_attention_prefill || b->op == &rl_op_attention_decode;
+}
+
+/* The kernel taken, a note where it is not the stack's first, an error where none is. */
+int rl_bind_attention(struct rl_plan *pl, struct rl_bound_node *b, enum rl_dtype dtype,
+                      struct rl_error *err)
+{
+    struct rl_attn_call call = {b->p[RL_ATT_HEAD_DIM], b->p[RL_ATT_V_DIM], dtype};
+    struct rl_attn_refusal why;
+
+    if (!is_attention(b) || pl->ideal)
+        return 0;
+    b->attn = rl_attn_kernel(pl, &call, &why);
+    if (!b->attn)
+        return rl_fail(err, RL_ECONFLICT, NULL, 0,
+                       "runtime '%s' has no attention kernel for '%s': %s %s",
+                       pl->runtime->name, pl->model->id, why.kernel->words, why.text);
+    if (why.kernel)
+        rl_plan_note(pl, "attention falls back to %s: %s %s", b->attn->words,
+                     why.kernel->words, why.text);
+    return 0;
+}
+
+/* The kernel's own operator in the node's place; flash's from the length on at which
+ * the stack builds a dense mask, which it does not take. */
+void rl_bind_alternative(struct rl_plan *pl, struct rl_bound_node *b)
+{
+    if (!b->attn)
+        return;
+    b->alt = b->attn->op;
+    if (b->alt == &rl_op_attention_scores)
+        b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
+    if (!b->alt && pl->mem.masks && pl->model->graph.mask_from > 0) {
+        b->alt = &rl_op_attention_masked;
+        b->alt_from = pl->model->graph.mask_from;
+    }
+}
+
+/* repeat_kv: a stack whose attention call knows no groups copies K and V. */
+void rl_bind_repeat(const struct rl_plan *pl, struct rl_bound_node *b)
+{
+    if (is_attention(b) && rl_runtime_num(pl->runtime, "kv.repeat", 0) > 0 &&
+        b->p[RL_ATT_HEADS] > b->p[RL_ATT_KV_HEADS])
+        b->repeat = b->p[RL_ATT_HEADS] / b->p[RL_ATT_KV_HEADS];
+}
