@@ -12,7 +12,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Distances.  A step up the list always outweighs all below it. */
@@ -83,14 +82,9 @@ static double arch_distance(const struct rl_op_type *op, int a, int b)
     return fabs(pa->generation - pb->generation) + memory;
 }
 
-static int capability(const char *text)
-{
-    return text && strchr(text, '.') ? (int)lround(atof(text) * 10) : 0;
-}
-
 static double steps_between(const struct rl_kernel *k, const struct rl_device *d)
 {
-    return arch_distance(k->op, capability(k->arch), capability(d->compute_capability));
+    return arch_distance(k->op, k->cc, d->cc);
 }
 
 /* Length of "vllm" in "vllm-0.24.0"; ids themselves hold dashes. */
@@ -216,22 +210,22 @@ static void draw_to_prior(const struct rl_kernel *k, double far, double *coef)
     const struct rl_op_type *op = k->op;
     if (op->cls != RL_CLS_COMM && op->cls != RL_CLS_MOE)
         return;
-    const struct place *at = place_of(capability(k->arch));
+    const struct place *at = place_of(k->cc);
     double keep = 1 / (1 + far);
     if (op->cls == RL_CLS_COMM)
         keep = at && !at->hbm ? 1 : keep * keep; /* GDDR parts: the host's bus */
     for (int i = 0; op->coef[i].name; i++) {
         const struct rl_coef *c = &op->coef[i];
-        if (c->kind == RL_C_LOG)
+        if (rl_coef_is_log(c))
             coef[i] = c->prior * pow(coef[i] / c->prior, keep);
         else if (c->kind == RL_C_LINEAR)
             coef[i] = c->prior + keep * (coef[i] - c->prior);
     }
 }
 
-/* `eff` is a share of the sheet's peak, but what a part sustains of its sheet is
+/* RL_C_PEAK is a share of the sheet's peak, but what a part sustains of its sheet is
  * its own: 74 % on an L40S that its power holds back, all of it on a GeForce of
- * the same generation at half the rate.  Carried over, it scales with that.  `dram`
+ * the same generation at half the rate.  Carried over, it scales with that.  RL_C_DRAM
  * hardly differs between parts as a share of the sheet (GEMV reads 0.82 to 0.85 on
  * the five measured ones), but no kernel reads faster than the part does. */
 static void rescale(const struct rl_kernel *k, const struct rl_device *d,
@@ -242,9 +236,10 @@ static void rescale(const struct rl_kernel *k, const struct rl_device *d,
     bool read = d->dram.kind >= RL_KIND_BURST && d->dram_peak.v > 0;
 
     for (int i = 0; k->op->coef[i].name; i++) {
-        if (known && !strcmp(k->op->coef[i].name, "eff"))
+        enum rl_coef_kind kind = k->op->coef[i].kind;
+        if (known && kind == RL_C_PEAK)
             out->coef[i] *= rate->v / peak->v / k->sustained;
-        if (read && !strcmp(k->op->coef[i].name, "dram"))
+        if (read && kind == RL_C_DRAM)
             out->coef[i] = fmin(out->coef[i], d->dram.v / d->dram_peak.v);
     }
 }

@@ -40,7 +40,7 @@ static double log_time(const struct design *d, size_t i, const double *coef)
 
 static double moved(const struct rl_coef *c, double v, double by)
 {
-    v = c->kind == RL_C_LOG ? v * exp(by) : v + by;
+    v = rl_coef_is_log(c) ? v * exp(by) : v + by;
     return fmin(fmax(v, c->min), c->max);
 }
 

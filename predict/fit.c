@@ -49,12 +49,12 @@ void rl_fit_prior_of(const struct rl_op_type *op, struct rl_fit_prior *out)
 /* Coefficient to the scale it is fitted on, and back. */
 static double to_u(const struct rl_coef *c, double v)
 {
-    return c->kind == RL_C_LOG ? log(v) : v;
+    return rl_coef_is_log(c) ? log(v) : v;
 }
 
 static double from_u(const struct rl_coef *c, double u)
 {
-    return c->kind == RL_C_LOG ? exp(u) : u;
+    return rl_coef_is_log(c) ? exp(u) : u;
 }
 
 static double clamp(double v, double lo, double hi)

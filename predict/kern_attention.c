@@ -47,7 +47,7 @@ enum {
 
 const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {"fixed", "us", RL_C_LOG, 9, 1, 40, 0.35, "launches, prologue, epilogue"},
-    {"eff", "1", RL_C_LOG, 0.8, 0.1, 1, 0.3, "tensor peak of a tile of head dim 128"},
+    {"eff", "1", RL_C_PEAK, 0.8, 0.1, 1, 0.3, "tensor peak of a tile of head dim 128"},
     {"eff64", "1", RL_C_LOG, 0.85, 0.4, 1.5, 0.25, "the same relative, head dim to 64"},
     {"eff192", "1", RL_C_LOG, 0.8, 0.1, 2, 0.3, "relative, head dim 129 to 192"},
     {"eff256", "1", RL_C_LOG, 0.9, 0.1, 1.5, 0.3, "relative, head dim 193 to 256"},
@@ -58,7 +58,7 @@ const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {"cta", "us", RL_C_LOG, 1.5, 0.05, 10, 0.7, "one CTA and SM"},
     {"l2", "1", RL_C_LOG, 1, 0.05, 4, 0.6, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.4, 0.05, 2, 0.6, "share of L2 that repeats find"},
-    {"dram", "1", RL_C_LOG, 0.85, 0.2, 1, 0.2, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.85, 0.2, 1, 0.2, "DRAM peak reached"},
     {"join", "1", RL_C_LOG, 1.6, 1, 6, 0.5, "1: compute and memory add; 6: overlap"},
     {"kv", "1", RL_C_LOG, 2, 0.1, 20, 0.7, "passes over new K and V beside attention"},
     {"token", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "scatter of one token and SM"},

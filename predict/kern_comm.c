@@ -1,7 +1,7 @@
 /* Kernel models of NCCL's collectives inside one node.
  *
- * Ranks pass shares of the message round a ring (alltoall: to every peer at
- * once) by one of three protocols, as NCCL's src/graph/tuning.cc lists them:
+ * Ranks pass shares of the message round a ring by one of three protocols, as
+ * NCCL's src/graph/tuning.cc lists them:
  *   LL      8-byte stores, half of them flags: little latency, little bandwidth
  *   LL128   128-byte lines with one flag: most of the bandwidth, NVLink only
  *   Simple  chunks guarded by fences: all of the bandwidth, slow to start
@@ -10,6 +10,13 @@
  * `own`: the rank's own share is copied too, by the same few SMs.
  * NCCL chooses by a table of its own, not by time: it goes over to the next
  * protocol at a message size, be it slower there (see cheaper_or_due).
+ *
+ * alltoall is sends and receives to every peer at once (src/enqueue.cc): LL while a
+ * peer's bytes on one channel are at most 16 KiB, then Simple, never LL128.  A
+ * receiver copies a chunk out after its sender has written it, so that of the first
+ * chunks of all channels (`fill`) a part is not overlapped (`twice`):
+ *   t = α + log2(n)·τ + (LL: bytes/n / LL's rate of a channel
+ *                        Simple: more + volume/(share·link)·(1 + twice·[bytes < fill]))
  * Ignores: trees and NVLS (not chosen inside a node of up to 8 in the data
  * fitted), more than one node, other traffic on the links.
  */
@@ -63,7 +70,6 @@ const struct rl_coef rl_kern_all_gather_coef[] = {
     COEFS(6.5, 2.0, 10, 1.0, 1.2, 1.5, 0.4)};
 const struct rl_coef rl_kern_reduce_scatter_coef[] = {
     COEFS(6.5, 2.0, 10, 1.0, 1.2, 1.5, 0.4)};
-const struct rl_coef rl_kern_alltoall_coef[] = {COEFS(8, 2.0, 8, 0.3, 0.3, 0.5, 0.4)};
 
 /* Seconds where the next protocol is due from a message size on: the cheaper of
  * both, and the next one's although it is dearer as `due` nears 1.  Grows with
@@ -74,9 +80,9 @@ static double cheaper_or_due(double now, double next, double due)
 }
 
 /* x^8 / (1 + x^8), x = bytes over the size of the switch */
-static double due_at(double bytes, double mb, double power, double n)
+static double due_at(double bytes, double size)
 {
-    double x = bytes / (mb * 1e6 * pow(n / 4, power));
+    double x = bytes / size;
     x *= x;
     x *= x;
     x *= x;
@@ -88,53 +94,83 @@ static double square(double x)
     return x * x;
 }
 
-static double comm_time(const double *p, const struct rl_machine *m, const double *c,
-                        double part[RL_NBOUNDS], double passes, double hops, bool peers)
+/* Seconds of the call, and its parts. */
+static double reported(double t, double n, double launch, double move,
+                       double part[RL_NBOUNDS])
 {
-    double n = p[RL_COMM_GPUS], s = p[RL_COMM_BYTES];
-    double volume = passes * ((n - 1) + c[OWN]) / n * s;
-    double small = peers ? s / n : volume; /* one channel for each peer */
-    double ll_fix = (c[FIX_LL] + hops * c[HOP_LL]) * 1e-6;
-    double ll128_fix = (c[FIX_LL] + c[FIX_LL128] + hops * c[HOP_LL128]) * 1e-6;
-    double simple_fix = (c[FIX_LL] + c[FIX_SIMPLE] + hops * c[HOP_SIMPLE]) * 1e-6;
-    double ll = ll_fix + fmax(small / c[BW_LL], 2 * volume) / m->link;
-    double ll128 = ll128_fix + volume / (c[BW_LL128] * m->link);
-    double move = volume / (c[BW_SIMPLE] * m->link);
-    double fill = c[RAMP] * 1e-6;
-    double simple = simple_fix + sqrt(sqrt(square(square(move)) + square(square(fill))));
-    double t =
-        cheaper_or_due(ll, ll128, peers ? 0 : due_at(s, c[DUE128], c[DUE128_N], n));
-    t = cheaper_or_due(t, simple, due_at(s, c[DUE], c[DUE_N], n));
     if (n < 2)
         t = 1e-9; /* nobody to talk to */
     if (part) {
         part[RL_B_LINK] = move;
-        part[RL_B_LAUNCH] = fmin(c[FIX_LL] * 1e-6, t);
+        part[RL_B_LAUNCH] = fmin(launch, t);
         part[RL_B_SERIAL] = fmax(t - part[RL_B_LAUNCH] - move, 0);
     }
     return t;
 }
 
+static double comm_time(const double *p, const struct rl_machine *m, const double *c,
+                        double part[RL_NBOUNDS], double passes, double hops)
+{
+    double n = p[RL_COMM_GPUS], s = p[RL_COMM_BYTES];
+    double volume = passes * ((n - 1) + c[OWN]) / n * s;
+    double ll_fix = (c[FIX_LL] + hops * c[HOP_LL]) * 1e-6;
+    double ll128_fix = (c[FIX_LL] + c[FIX_LL128] + hops * c[HOP_LL128]) * 1e-6;
+    double simple_fix = (c[FIX_LL] + c[FIX_SIMPLE] + hops * c[HOP_SIMPLE]) * 1e-6;
+    double ll = ll_fix + fmax(volume / c[BW_LL], 2 * volume) / m->link;
+    double ll128 = ll128_fix + volume / (c[BW_LL128] * m->link);
+    double move = volume / (c[BW_SIMPLE] * m->link);
+    double fill = c[RAMP] * 1e-6;
+    double simple = simple_fix + sqrt(sqrt(square(square(move)) + square(square(fill))));
+    double size128 = c[DUE128] * 1e6 * pow(n / 4, c[DUE128_N]);
+    double size = c[DUE] * 1e6 * pow(n / 4, c[DUE_N]);
+    double t = cheaper_or_due(ll, ll128, due_at(s, size128));
+    t = cheaper_or_due(t, simple, due_at(s, size));
+    return reported(t, n, c[FIX_LL] * 1e-6, move, part);
+}
+
 double rl_kern_all_reduce_time(const double *p, const struct rl_machine *m,
                                const double *c, double part[RL_NBOUNDS])
 {
-    return comm_time(p, m, c, part, 2, 2 * (p[RL_COMM_GPUS] - 1), false);
+    return comm_time(p, m, c, part, 2, 2 * (p[RL_COMM_GPUS] - 1));
 }
 
 double rl_kern_all_gather_time(const double *p, const struct rl_machine *m,
                                const double *c, double part[RL_NBOUNDS])
 {
-    return comm_time(p, m, c, part, 1, p[RL_COMM_GPUS] - 1, false);
+    return comm_time(p, m, c, part, 1, p[RL_COMM_GPUS] - 1);
 }
 
 double rl_kern_reduce_scatter_time(const double *p, const struct rl_machine *m,
                                    const double *c, double part[RL_NBOUNDS])
 {
-    return comm_time(p, m, c, part, 1, p[RL_COMM_GPUS] - 1, false);
+    return comm_time(p, m, c, part, 1, p[RL_COMM_GPUS] - 1);
 }
+
+enum { P_LL, P_PEER, P_LL_BW, P_DUE, P_SIMPLE, P_BW, P_OWN, P_FILL, P_TWICE };
+
+const struct rl_coef rl_kern_alltoall_coef[] = {
+    {"ll_us", "us", RL_C_LOG, 7.5, 1, 60, 0.3, "launch and ends"},
+    {"peer_us", "us", RL_C_LOG, 0.7, 0.01, 10, 0.6, "each doubling of the peers"},
+    {"ll_bw", "1", RL_C_LOG, 0.02, 0.001, 0.5, 0.8, "LL: share of the link, one channel"},
+    {"due", "kB", RL_C_LOG, 22, 16, 300, 0.3, "Simple from this size for each peer"},
+    {"simple_us", "us", RL_C_LOG, 4, 0.05, 100, 0.6, "Simple: more than LL"},
+    {"simple_bw", "1", RL_C_LOG, 0.75, 0.2, 1, 0.15, "Simple: share of the link"},
+    {"own", "1", RL_C_LOG, 0.4, 0.02, 2, 0.7, "copy of the own share, in passes"},
+    {"fill", "MB", RL_C_LOG, 16, 0.05, 100, 1.5, "chunks of all channels together"},
+    {"twice", "1", RL_C_LOG, 0.4, 0.02, 1, 0.5, "of the first chunks, not overlapped"},
+    {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
+};
 
 double rl_kern_alltoall_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    return comm_time(p, m, c, part, 1, p[RL_COMM_GPUS] - 1, true);
+    double n = p[RL_COMM_GPUS], s = p[RL_COMM_BYTES], peer = s / n;
+    double start = (c[P_LL] + c[P_PEER] * log2(n)) * 1e-6;
+    double ll = start + peer / (c[P_LL_BW] * m->link);
+    double move = peer * (n - 1 + c[P_OWN]) / (c[P_BW] * m->link);
+    double full = square(square(s / (c[P_FILL] * 1e6)));
+    double simple =
+        start + c[P_SIMPLE] * 1e-6 + move * (1 + c[P_TWICE] / sqrt(sqrt(1 + full)));
+    double t = cheaper_or_due(ll, simple, due_at(peer, c[P_DUE] * 1e3));
+    return reported(t, n, c[P_LL] * 1e-6, move, part);
 }

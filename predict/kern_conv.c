@@ -38,7 +38,7 @@ enum {
 
 const struct rl_coef rl_kern_conv1d_coef[] = {
     {"fixed", "us", RL_C_LOG, 1.5, 0.2, 30, 0.5, "launches, prologue, epilogue"},
-    {"dram", "1", RL_C_LOG, 0.7, 0.2, 1.05, 0.2, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.7, 0.2, 1.05, 0.2, "DRAM peak reached"},
     {"l2", "1", RL_C_LOG, 0.4, 0.05, 2, 0.5, "L2 rate reached, or the issue limit"},
     {"keep", "1", RL_C_LOG, 0.9, 0.2, 6, 0.5, "L2 that repeats find, of the set"},
     {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},
@@ -56,7 +56,7 @@ enum { U_FIXED, U_DRAM, U_L2, U_KEEP, U_EDGE, U_JOIN, U_CREEP, U_TOKEN };
 
 const struct rl_coef rl_kern_conv1d_update_coef[] = {
     {"fixed", "us", RL_C_LOG, 2, 0.2, 30, 0.5, "launch, prologue, epilogue"},
-    {"dram", "1", RL_C_LOG, 0.7, 0.2, 1.05, 0.2, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.7, 0.2, 1.05, 0.2, "DRAM peak reached"},
     {"l2", "1", RL_C_LOG, 0.4, 0.05, 2, 0.5, "L2 rate reached, or the issue limit"},
     {"keep", "1", RL_C_LOG, 0.9, 0.2, 6, 0.5, "L2 that repeats find, of the set"},
     {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},

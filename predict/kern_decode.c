@@ -48,14 +48,14 @@ enum {
 
 const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"fixed", "us", RL_C_LOG, 7, 1, 40, 0.35, "launches, prologue, epilogue"},
-    {"dram", "1", RL_C_LOG, 0.86, 0.3, 1, 0.15, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.86, 0.3, 1, 0.15, "DRAM peak reached"},
     {"l2", "1", RL_C_LOG, 1, 0.05, 4, 0.6, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.9, 0.2, 1.3, 0.3, "share of L2 that repeats find"},
     {"cta", "us", RL_C_LOG, 1.8, 0.05, 20, 0.6, "one CTA and SM"},
     {"cta_wide", "1", RL_C_LINEAR, 0.5, 0, 2, 0.4, "its power of head_dim / 128"},
     {"row", "us", RL_C_LOG, 0.05, 0.001, 2, 1, "128 elements of Q and O, one SM"},
     {"rate", "1", RL_C_LOG, 2.5, 0.1, 20, 0.8, "one CTA's stream, in DRAM peak / SMs"},
-    {"eff", "1", RL_C_LOG, 0.5, 0.01, 1, 0.6, "tensor peak in padded tiles"},
+    {"eff", "1", RL_C_PEAK, 0.5, 0.01, 1, 0.6, "tensor peak in padded tiles"},
     {"norm", "1", RL_C_LOG, 2, 1, 8, 0.4, "1: stream limits add; 8: the largest"},
     {"join", "1", RL_C_LOG, 1.5, 1, 6, 0.4, "1: stream and CTAs add; 6: overlap"},
     {"split0", "us", RL_C_LOG, 1, 0.05, 20, 0.8, "combining splits: fixed"},

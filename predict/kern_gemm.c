@@ -85,12 +85,12 @@ enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
 const struct rl_coef rl_kern_gemm_coef[] = {
     {"fixed", "us", RL_C_LOG, 2.8, 0.3, 20, 0.5, "launches and the first loads"},
-    {"eff", "1", RL_C_LOG, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
+    {"eff", "1", RL_C_PEAK, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.2, 0.01, 5, 0.8, "filling the pipeline, each wave"},
     {"epilogue", "1", RL_C_LOG, 1.7, 0.05, 20, 0.7, "output bytes over the L2 rate"},
-    {"dram", "1", RL_C_LOG, 0.82, 0.35, 1, 0.1, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.82, 0.35, 1, 0.1, "DRAM peak reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
     {"fill", "1", RL_C_LOG, 100, 1, 3000, 1, "k steps that a CTA's first loads take"},
     {"l2", "1", RL_C_LOG, 1.3, 0.05, 6, 0.5, "L2 rate reached"},

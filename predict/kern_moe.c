@@ -51,11 +51,11 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"expert", "us", RL_C_LOG, 1.8, 0.01, 200, 1, "of 128 experts: sort and schedule"},
     {"glue", "1", RL_C_LOG, 1.5, 0.2, 40, 0.7, "passes over the permuted rows"},
     {"token", "1", RL_C_LOG, 2, 0.2, 60, 0.7, "passes over the tokens themselves"},
-    {"eff", "1", RL_C_LOG, 0.9, 0.1, 1.2, 0.25, "tensor peak reached by a large tile"},
+    {"eff", "1", RL_C_PEAK, 0.9, 0.1, 1.2, 0.25, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 13, 0.5, 300, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"klat", "us", RL_C_LOG, 1, 0.05, 20, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.5, 0.01, 10, 0.8, "one wave's pipeline fill"},
-    {"dram", "1", RL_C_LOG, 0.8, 0.25, 1, 0.15, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.8, 0.25, 1, 0.15, "DRAM peak reached"},
     {"sat", "1", RL_C_LOG, 1.5, 0.1, 20, 0.6, "CTAs per SM that saturate"},
     {"l2", "1", RL_C_LOG, 1.7, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.87, 0.05, 2, 0.5, "share of L2 that repeats find"},
@@ -179,6 +179,7 @@ static double square(double x)
 struct product {
     double n, k;      /* columns and depth */
     double dram, act; /* seconds of its weights from DRAM; bytes per activation */
+    double alone;     /* seconds of one expert's weights from DRAM */
     double odd;       /* seconds per element loaded, rows not aligned */
     double wb;        /* bytes per weight, as the tensor core's operand is loaded */
 };
@@ -196,7 +197,7 @@ static double product_time(const struct product *g, const struct rates *r, doubl
     double slow = 2 * (b * bn + r->h0 * (b + bn)) / r->sm_peak;
     *tensor = waves * (k * (slow + r->deq * bn + g->odd * (b + bn)) + r->ramp);
     double l2 = waves * k * (b * g->act + bn * g->wb) / r->l2_sm;
-    double lat = g->dram / (per * r->sat);
+    double lat = g->alone / (ceil_count(g->n / bn) * r->per_sm * r->sat);
     double chain = r->klat * k * (per > 1 ? per : 1);
     return sqrt(square(*tensor) + square(l2) + square(g->dram) + square(lat) +
                 square(chain));
@@ -238,9 +239,11 @@ static void products_init(struct call *g, const struct rl_dtype_info *dt, double
     /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
     double again = square(square(one / room));
     double loads = s->touched + s->rows / c[SHARE] * again / (1 + again);
-    double per = loads * g->h * wb * dram;
-    g->up = (struct product){g->wide, g->h, per * g->wide, dt->act_bytes, 0, wb};
-    g->down = (struct product){g->h, g->f, per * g->f, dt->act_bytes, odd, wb};
+    double row = g->h * wb * dram, all = loads * row;
+    double up = g->wide, down = g->f;
+    g->up = (struct product){up, g->h, all * up, dt->act_bytes, row * up, 0, wb};
+    g->down =
+        (struct product){g->h, down, all * down, dt->act_bytes, row * down, odd, wb};
 }
 
 static void call_init(struct call *g, const double *p, const struct rl_machine *m,

@@ -51,7 +51,7 @@ enum {
         {"wave", "us", RL_C_LOG, 3, 0.02, 40, 0.7, "state in and out of one wave"},       \
         {"rate", "1", RL_C_LOG, RATES, 20, 8000, 0.5, "FLOP per clock and SM"},           \
         {"l2", "1", RL_C_LOG, 0.8, 0.05, 4, 0.5, "L2 rate reached"},                      \
-        {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},              \
+        {"dram", "1", RL_C_DRAM, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},             \
         {"spill", "1", RL_C_LOG, 1, 0.02, 4, 0.5, "bytes between kernels, of the count"}, \
         {"keep", "1", RL_C_LOG, 1.5, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
         {"edge", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},             \
@@ -182,7 +182,7 @@ const struct rl_coef rl_kern_selective_scan_coef[] = {
     {"fixed", "us", RL_C_LOG, 4, 1, 30, 0.4, "launch, prologue, epilogue"},
     {"rate", "1", RL_C_LOG, 6, 1, 32, 0.4, "states of a token per clock and SM"},
     {"l2", "1", RL_C_LOG, 2, 0.1, 8, 0.5, "L2 rate reached by B and C, L1 helping"},
-    {"dram", "1", RL_C_LOG, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},
+    {"dram", "1", RL_C_DRAM, 0.85, 0.3, 1.02, 0.15, "DRAM peak reached"},
     {"blocks", "1", RL_C_LOG, 3, 1, 8, 0.3, "blocks of one SM"},
     {"join", "1", RL_C_LOG, 4, 1, 8, 0.4, "1: limits add; 8: they overlap"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},

@@ -19,7 +19,7 @@ enum { FIXED, DRAM, L2, KEEP, EDGE, VECTOR, JOIN, AGAIN, STEP };
 
 #define UPDATE_COEFS(FIX)                                                                \
     {"fixed", "us", RL_C_LOG, FIX, 0.5, 30, 0.35, "launch, prologue, epilogue"},         \
-        {"dram", "1", RL_C_LOG, 0.85, 0.1, 1.02, 0.15, "DRAM peak reached"},             \
+        {"dram", "1", RL_C_DRAM, 0.85, 0.1, 1.02, 0.15, "DRAM peak reached"},            \
         {"l2", "1", RL_C_LOG, 0.6, 0.05, 2, 0.4, "L2 rate reached"},                     \
         {"keep", "1", RL_C_LOG, 0.8, 0.2, 2, 0.3, "L2 that repeats find"},               \
         {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},          \

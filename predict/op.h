@@ -75,7 +75,9 @@ struct rl_machine {
 };
 
 enum rl_coef_kind {
-    RL_C_LOG, /* positive, fitted as its logarithm */
+    RL_C_LOG,  /* positive, fitted as its logarithm */
+    RL_C_PEAK, /* the same, a share of the sheet's tensor peak */
+    RL_C_DRAM, /* the same, a share of the sheet's DRAM peak */
     RL_C_LINEAR,
     RL_C_CHOICE, /* 0, 1, …, max: a variant of the kernel; calibrate tries all */
 };
@@ -89,6 +91,11 @@ struct rl_coef {
     double prior_sd; /* spread between devices, of the logarithm (or value) */
     const char *meaning;
 };
+
+static inline bool rl_coef_is_log(const struct rl_coef *c)
+{
+    return c->kind != RL_C_LINEAR && c->kind != RL_C_CHOICE;
+}
 
 struct rl_op_type {
     const char *name; /* as in the ops schema */

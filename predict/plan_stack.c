@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Heads are what tensor parallelism deals out: no rank goes without one. */
@@ -28,7 +27,7 @@ int rl_check_device(const struct rl_runtime *r, const struct rl_device *d,
 {
     const char *vendors = rl_runtime_str(r, "vendor", NULL);
     double cpu = rl_runtime_num(r, "cpu", -1);
-    double cc = d->compute_capability ? atof(d->compute_capability) : 0;
+    double cc = d->cc / 10.0;
 
     if (cpu >= 0 && (cpu > 0) != (d->is_cpu != 0))
         return rl_fail(err, RL_ECONFLICT, NULL, 0, "runtime '%s' runs on %s, '%s' is %s",

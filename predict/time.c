@@ -12,7 +12,6 @@
 #include "kern_root.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Share of L2 that a producer's output survives in until it is read. */
@@ -26,14 +25,6 @@ static const double BLOCK_RATE = 24e9;
 static double value_or(const struct rl_value *v, double fallback)
 {
     return v->kind != RL_KIND_NONE && v->v > 0 ? v->v : fallback;
-}
-
-static int capability(const struct rl_device *d)
-{
-    if (!d->compute_capability || !strchr(d->compute_capability, '.'))
-        return 0;
-    double cc = atof(d->compute_capability);
-    return cc > 0 ? (int)lround(cc * 10) : 0;
 }
 
 static void init_units(struct rl_machine *m, const struct rl_device *d)
@@ -51,7 +42,7 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
     m->sm = d->sm_count > 0 ? d->sm_count : 1;
     m->clock_hz = d->boost_hz > 0 ? d->boost_hz : 1e9;
     m->is_cpu = d->is_cpu;
-    m->cc = capability(d);
+    m->cc = d->cc;
     init_units(m, d);
     m->dram_peak = d->dram_peak.v;
     m->dram_net = m->dram_peak * (1 - d->ecc_share);

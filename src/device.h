@@ -29,6 +29,7 @@ struct rl_device {
     const char *compute_capability; /* "8.9", "gfx942", "cpu", "metal" */
     const char *mem_type, *link_type, *pcie;
     int year;
+    int cc; /* 89 for "8.9"; 0: not NVIDIA */
     int is_cpu, unified_memory;
     double sm_count;    /* SMs, CUs, Xe cores, GPU cores, CPU cores */
     double boost_hz;    /* vector clock of the sheet */
@@ -80,6 +81,9 @@ char *rl_device_resolve(const char *data, const char *name, struct rl_error *err
 struct rl_device *rl_device_load_file(const char *data, const char *path,
                                       struct rl_error *err);
 int rl_device_list(const char *data, char ***ids, int *n, struct rl_error *err);
+
+/* A compute capability: "8.9" is 89; 0 for "gfx942", "cpu", "metal". */
+int rl_capability(const char *text);
 
 /* The unit that really runs a dtype's arithmetic on this device: fp8 on an
  * A100 runs as bf16, bf16 on a V100 as fp32.  Never fails: RL_FP32 is

@@ -11,6 +11,7 @@
 #include "err.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Priors ------------------------------------------------------------------ */
@@ -133,12 +134,18 @@ static int measured_or_prior(struct rl_device *d, enum rl_key key, const char *p
 
 /* Facts ------------------------------------------------------------------- */
 
+int rl_capability(const char *text)
+{
+    return strchr(text, '.') ? (int)lround(fmax(strtod(text, NULL), 0) * 10) : 0;
+}
+
 static void fill_facts(struct rl_device *d)
 {
     d->name = text(d, RL_KEY_NAME, d->id);
     d->vendor = text(d, RL_KEY_VENDOR, "");
     d->arch = text(d, RL_KEY_ARCH, "");
     d->compute_capability = text(d, RL_KEY_COMPUTE_CAPABILITY, "");
+    d->cc = rl_capability(d->compute_capability);
     d->mem_type = text(d, RL_KEY_MEM_TYPE, "");
     d->link_type = text(d, RL_KEY_LINK_TYPE, "none");
     d->pcie = text(d, RL_KEY_PCIE, "none");

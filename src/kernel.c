@@ -35,8 +35,9 @@ static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "
 /* What kernel entries need of their device's file; loading the whole device, with
  * priors and aliases, for each would take most of a run. */
 struct facts {
-    char capability[32]; /* empty: not read yet */
-    double sustained;    /* bf16 rate over peak; 0: unknown */
+    bool read;
+    int cc;           /* compute capability times ten; 0: none */
+    double sustained; /* bf16 rate over peak; 0: unknown */
 };
 
 enum { UNWANTED = -1 };
@@ -64,7 +65,6 @@ static void kernel_clear(struct rl_kernel *k)
     free(k->runtime);
     free(k->impl);
     free(k->device);
-    free(k->arch);
     free(k->source);
 }
 
@@ -140,8 +140,7 @@ static int read_facts(const char *data, const char *device, struct facts *f,
     for (int i = 0; !rc && i < t->nrows; i++) {
         const char *k = rl_table_get(t, i, key), *how = rl_table_get(t, i, kind);
         if (!strcmp(k, "compute_capability"))
-            snprintf(f->capability, sizeof f->capability, "%s",
-                     rl_table_get(t, i, value));
+            f->cc = rl_capability(rl_table_get(t, i, value));
         if (strcmp(k, "flops.bf16") || rl_parse_number(rl_table_get(t, i, value), &v))
             continue;
         if (!strcmp(how, "sustained"))
@@ -150,6 +149,7 @@ static int read_facts(const char *data, const char *device, struct facts *f,
             peak = v;
     }
     f->sustained = peak > 0 ? rate / peak : 0;
+    f->read = true;
     rl_table_free(t);
     free(path);
     return rc ? -1 : 0;
@@ -162,7 +162,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     if (!grown)
         return -1;
     db->at = grown;
-    if (!*f->facts.capability && read_facts(f->data, f->device, &f->facts, f->err))
+    if (!f->facts.read && read_facts(f->data, f->device, &f->facts, f->err))
         return -1;
     struct rl_kernel *k = &db->at[db->n];
     memset(k, 0, sizeof *k);
@@ -170,12 +170,12 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     k->op = key->op;
     k->dtype = key->dtype;
     k->kv_dtype = key->kv_dtype;
+    k->cc = f->facts.cc;
     k->sustained = f->facts.sustained;
     k->runtime = rl_strdup(key->runtime, f->err);
     k->impl = rl_strdup(key->impl, f->err);
     k->device = rl_strdup(f->device, f->err);
-    k->arch = rl_strdup(f->facts.capability, f->err);
-    if (!k->runtime || !k->impl || !k->device || !k->arch)
+    if (!k->runtime || !k->impl || !k->device)
         return -1;
     for (int i = 0; k->op->coef && k->op->coef[i].name; i++)
         k->coef[i] = k->op->coef[i].prior;

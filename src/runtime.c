@@ -75,7 +75,7 @@ static const char *default_name(const struct rl_device *d)
     if (d->is_cpu)
         return "llamacpp-cpu";
     if (!strcmp(d->vendor, "NVIDIA")) /* vLLM begins with Volta */
-        return strtod(d->compute_capability, NULL) < 7 ? "llamacpp-cuda" : "vllm";
+        return d->cc < 70 ? "llamacpp-cuda" : "vllm";
     if (!strcmp(d->vendor, "Apple"))
         return "llamacpp-metal";
     if (!strcmp(d->vendor, "AMD"))
