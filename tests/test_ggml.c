@@ -75,8 +75,8 @@ Test(ggml, lanes_bind_where_bandwidth_is_plenty)
 }
 
 /* What one core of an Apple GPU draws in attention grows with the depth (llama-bench,
- * May 2024, XiongjieDai/GPU-Benchmarks-on-LLM-Inference): F16, 512 and 8,192 tokens from an
- * empty cache, M1 Max 18.75 and 15.03 tokens/s, M2 Ultra 36.90 and 30.68. */
+ * May 2024, XiongjieDai/GPU-Benchmarks-on-LLM-Inference): F16, 512 and 8,192 tokens from
+ * an empty cache, M1 Max 18.75 and 15.03 tokens/s, M2 Ultra 36.90 and 30.68. */
 Test(ggml, apple_cores_bind_at_depth)
 {
     struct asked a = {
@@ -277,4 +277,33 @@ Test(ggml, recorded_runs_inside_their_intervals)
         cr_expect_lt(v.hi / v.lo, 2.2);
     }
     rl_runs_free(r);
+}
+
+/* Int8 products are bound by what an SM unpacks and scales a clock, on an H100 as on a
+ * 3090: Llama-2 7B Q4_0, prompt of 512, ggml-org/llama.cpp discussion 15013. */
+Test(ggml, int8_blocks_follow_the_clock)
+{
+    struct asked a = {"h100-sxm-80gb", "llama-2-7b", "llamacpp-cuda", "q4_0", 1, 0, -1};
+
+    expect_near(ask(a, query(512, 1)).prefill_tokens_per_s, 11263, 0.15);
+    a.device = "rtx-3090";
+    expect_near(ask(a, query(512, 1)).prefill_tokens_per_s, 5175, 0.15);
+    a.device = "jetson-agx-orin-64gb";
+    expect_near(ask(a, query(512, 1)).prefill_tokens_per_s, 991, 0.15);
+}
+
+/* More sequences never make a step of F16 shorter: one kernel up to 16 rows, then BLAS.
+ */
+Test(ggml, a_step_grows_with_the_batch)
+{
+    struct asked a = {"h100-sxm-80gb", "llama-3-8b", "llamacpp-cuda", "fp16", 1, 0, -1};
+    double before = 0;
+
+    for (int batch = 1; batch <= 32; batch++) {
+        struct rl_query q = query(512, 16);
+        q.batch = batch;
+        double step = ask(a, q).tpot_s.value;
+        cr_expect_gt(step, before, "%d sequences: %g after %g", batch, step, before);
+        before = step;
+    }
 }

@@ -293,3 +293,26 @@ Test(stack, memory_efficient_attention_of_wide_heads)
         rl_device_free(d);
     }
 }
+
+/* Mistral-7B's window of 4,096: until it is full its decode is that of a window never
+ * reached, and beyond it reads no more keys. */
+Test(stack, a_window_not_yet_full_costs_nothing)
+{
+    struct subject s = open_subject("a100", "mistral-7b-v0.1", "vllm", NULL);
+    struct rl_query q = {4000, 1, 2, 0, RL_LOGITS_RUNTIME};
+    struct rl_sum full, wide, beyond;
+
+    rl_decode(s.p, &q, 1, &full);
+    q.ctx = 16384;
+    rl_decode(s.p, &q, 1, &beyond);
+    for (int i = 0; i < s.p->nnodes; i++)
+        if (s.p->node[i].window > 0)
+            s.p->node[i].window = s.p->node[i].p[RL_ATT_WINDOW] = 1e9;
+    q.ctx = 4000;
+    rl_decode(s.p, &q, 1, &wide);
+    cr_expect_eq(full.gpu, wide.gpu);
+    q.ctx = 16384;
+    rl_decode(s.p, &q, 1, &wide);
+    cr_expect_lt(beyond.speed_of_light, wide.speed_of_light);
+    close_subject(&s);
+}
