@@ -52,16 +52,19 @@ static bool wanted(const struct rl_table *t, int row, const int *col,
  * rows of 2688/1856 stream 0.65 of the bandwidth, and compute at 0.67 of the rate, of
  * all other shapes of these two kernels; read as gated, 0.96 to 1.03. */
 static const struct {
-    const char *runtime, *op, *param, *reason;
+    const char *device, *runtime, *op, *param, *reason;
 } mislabelled[] = {
-    {"vllm-0.14.0", "moe", "matrices=2", "experts labelled ungated that ran gated"},
-    {"sglang-0.5.10", "moe", "matrices=2", "experts labelled ungated that ran gated"},
+    {"a100-sxm-80gb", "vllm-0.14.0", "moe", "matrices=2",
+     "experts labelled ungated that ran gated"},
+    {"a100-sxm-80gb", "sglang-0.5.10", "moe", "matrices=2",
+     "experts labelled ungated that ran gated"},
 };
 
 static const char *wrong_label(const struct rl_table *t, int row, const int *col)
 {
     for (size_t i = 0; i < sizeof mislabelled / sizeof *mislabelled; i++)
-        if (!strcmp(rl_table_get(t, row, col[C_RUNTIME]), mislabelled[i].runtime) &&
+        if (!strcmp(rl_table_get(t, row, col[C_DEVICE]), mislabelled[i].device) &&
+            !strcmp(rl_table_get(t, row, col[C_RUNTIME]), mislabelled[i].runtime) &&
             !strcmp(rl_table_get(t, row, col[C_OP]), mislabelled[i].op) &&
             strstr(rl_table_get(t, row, col[C_PARAMS]), mislabelled[i].param))
             return mislabelled[i].reason;
