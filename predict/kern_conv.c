@@ -12,8 +12,10 @@
  *   bytes: state read and written once, two activations for each token
  *   issue: `token` clocks of an SM for each channel and token
  *
- * memory goes at L2's rate as far as a repeated call finds its set there, else
- * at DRAM's.  Calls that are three convolutions differ in `fixed` and in how
+ * memory of the prefill: `issue` bytes an SM moves in a clock, 8 to 10 on every part
+ * although their L2 differs by two and a half, joined with what DRAM serves;
+ * of the update: at L2's rate as far as a repeated call finds its set there, else at
+ * DRAM's.  Calls that are three convolutions differ in `fixed` and in how
  * much of their set is distinct (`keep` above 1).
  * Ignores: taps (their FMA hide behind the loads), channel padding.
  */
@@ -24,7 +26,7 @@
 enum {
     C_FIXED,
     C_DRAM,
-    C_L2,
+    C_ISSUE,
     C_KEEP,
     C_EDGE,
     C_JOIN,
@@ -38,8 +40,8 @@ enum {
 
 const struct rl_coef rl_kern_conv1d_coef[] = {
     {"fixed", "us", RL_C_LOG, 1.5, 0.2, 30, 0.5, "launches, prologue, epilogue"},
-    {"dram", "1", RL_C_DRAM, 0.7, 0.2, 1.05, 0.2, "DRAM peak reached"},
-    {"l2", "1", RL_C_LOG, 0.4, 0.05, 2, 0.5, "L2 rate reached, or the issue limit"},
+    {"dram", "1", RL_C_DRAM, 0.8, 0.2, 1.05, 0.15, "DRAM peak reached"},
+    {"issue", "1", RL_C_LOG, 9.5, 1, 100, 0.2, "bytes that an SM moves in a clock"},
     {"keep", "1", RL_C_LOG, 0.9, 0.2, 6, 0.5, "L2 that repeats find, of the set"},
     {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},
     {"join", "1", RL_C_LOG, 2, 1, 8, 0.5, "1: head and memory add; 8: they overlap"},
@@ -92,7 +94,9 @@ double rl_kern_conv1d_time(const double *p, const struct rl_machine *m, const do
     /* warm or not: the projection before has just written the input to L2 */
     double set = 2 * a * rows * len;
     double miss = rl_kern_miss_all(m, set, c[C_KEEP], c[C_EDGE]);
-    double memory = rl_kern_memory(m, bytes, miss, c[C_L2], c[C_DRAM]);
+    double issue = bytes / (c[C_ISSUE] * m->sm * m->clock_hz);
+    double dram = miss * bytes / (c[C_DRAM] * m->dram_peak);
+    double memory = rl_kern_join(issue, dram, 3);
 
     if (c[C_FORM] > 0.5)
         head = c[C_CTA] * us * rows / m->sm * (len < tile ? c[C_SCALAR] : 1);

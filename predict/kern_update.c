@@ -4,7 +4,8 @@
  *
  *   t = fixed + step·(tokens - 1) + (memory^join + vector^join)^(1/join)
  *   memory = (state read + `again` states written per token + activations), from
- *            L2 as far as a repeated call finds its set there, else from DRAM
+ *            L2 as far as a repeated call finds its set there (`l2_clk` bytes an
+ *            SM takes in a clock), else from DRAM
  *   vector = FLOP on the state's entries at a share of the FP32 peak
  *
  * A state that is written where it was read counts once in the set; one that
@@ -15,12 +16,12 @@
 #include "kernels.h"
 #include "ops.h"
 
-enum { FIXED, DRAM, L2, KEEP, EDGE, VECTOR, JOIN, AGAIN, STEP };
+enum { FIXED, DRAM, CLK, KEEP, EDGE, VECTOR, JOIN, AGAIN, STEP };
 
 #define UPDATE_COEFS(FIX)                                                                \
     {"fixed", "us", RL_C_LOG, FIX, 0.5, 30, 0.35, "launch, prologue, epilogue"},         \
         {"dram", "1", RL_C_DRAM, 0.85, 0.1, 1.02, 0.15, "DRAM peak reached"},            \
-        {"l2", "1", RL_C_LOG, 0.6, 0.05, 2, 0.4, "L2 rate reached"},                     \
+        {"l2_clk", "1", RL_C_LOG, 20, 2, 100, 0.4, "bytes of L2 per SM and clock"},      \
         {"keep", "1", RL_C_LOG, 0.8, 0.2, 2, 0.3, "L2 that repeats find"},               \
         {"edge", "1", RL_C_LOG, 6, 1.5, 20, 0.5, "sharpness of that boundary"},          \
         {"vector", "1", RL_C_LOG, 0.25, 0.005, 1, 0.8, "FP32 peak reached"},             \
@@ -57,7 +58,8 @@ static double update_seconds(const struct update *u, const struct rl_machine *m,
     double bytes = u->entries * (u->in + written) + rest;
     double set = u->entries * (u->in == u->out ? written : u->in + written) + rest;
     double miss = m->warm > 0 ? rl_kern_miss_all(m, set, c[KEEP], c[EDGE]) : 1;
-    double memory = rl_kern_memory(m, bytes, miss, c[L2], c[DRAM]);
+    double l2 = c[CLK] * m->sm * m->clock_hz / m->l2_bw;
+    double memory = rl_kern_memory(m, bytes, miss, l2, c[DRAM]);
     double vector = u->w.vector_flop / (c[VECTOR] * m->peak[RL_FP32]);
     double fixed = c[FIXED] * us, serial = c[STEP] * us * more;
 

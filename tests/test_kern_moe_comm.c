@@ -92,6 +92,46 @@ Test(kern_comm, latency_of_a_ring)
     cr_expect_lt(seconds("all_reduce", "gpus=1 bytes=1000000000", &m), 1e-6);
 }
 
+/* LL of one channel, then Simple from 16 KiB for each peer on; every doubling of the
+ * ranks costs the same; long messages go at the link's share, short of their buffers
+ * once more. */
+Test(kern_comm, alltoall_is_sends_to_peers)
+{
+    struct rl_machine m = machine();
+    double two = seconds("alltoall", "gpus=2 bytes=512", &m);
+    double four = seconds("alltoall", "gpus=4 bytes=512", &m);
+    double eight = seconds("alltoall", "gpus=8 bytes=512", &m);
+    expect_near((eight - four) / (four - two), 1.0, 2e-2);
+
+    double below = seconds("alltoall", "gpus=8 bytes=131072", &m);
+    double above = seconds("alltoall", "gpus=8 bytes=524288", &m);
+    cr_expect_gt(above - below, 3e-6); /* Simple starts later */
+    double mb = seconds("alltoall", "gpus=8 bytes=4000000", &m) -
+                seconds("alltoall", "gpus=8 bytes=3000000", &m);
+    double far = seconds("alltoall", "gpus=8 bytes=401000000", &m) -
+                 seconds("alltoall", "gpus=8 bytes=400000000", &m);
+    expect_near(mb / far, 1.4, 1e-2);
+}
+
+/* alltoall with its bytes for each peer: of a whole of 128 KiB eight ranks send LL,
+ * two Simple, and eight are faster (H100: 9.7 and 14.0 us). */
+Test(kern_comm, grows_with_the_ranks)
+{
+    struct rl_machine m = machine();
+    for (size_t o = 0; o < 4; o++)
+        for (double s = 256; s < 1e10; s = floor(3 * s)) {
+            double last = 0;
+            for (int n = 2; n <= 64; n *= 2) {
+                char params[80];
+                snprintf(params, sizeof params, "gpus=%d bytes=%.0f", n,
+                         o == 3 ? s * n : s);
+                double t = seconds(collective[o], params, &m);
+                cr_expect_geq(t, last, "%s %s", collective[o], params);
+                last = t;
+            }
+        }
+}
+
 static double experts(const char *rest, int tokens, const struct rl_machine *m)
 {
     char params[240];
@@ -125,7 +165,7 @@ Test(kern_moe, grows_with_the_tokens)
 }
 
 /* Where a rank holds one expert or few, the first token costs it a share of one.  More
- * row tiles of one expert stream its weights faster than one tile: 13 % at most. */
+ * row tiles of one expert stream its weights no faster than one tile. */
 Test(kern_moe, one_rank_of_many_grows_with_the_tokens)
 {
     static const char *const call[] = {
@@ -141,7 +181,7 @@ Test(kern_moe, one_rank_of_many_grows_with_the_tokens)
         snprintf(rest, sizeof rest, "%s%s", call[i / 4], routing[i % 4]);
         for (int n = 1; n < 100000; n += 1 + n / 5) {
             double t = experts(rest, n, &m);
-            cr_expect_gt(t, (n < 16 ? 0.99 : 0.87) * last, "tokens=%d %s", n, rest);
+            cr_expect_gt(t, 0.99 * last, "tokens=%d %s", n, rest);
             last = fmax(t, last);
         }
     }
