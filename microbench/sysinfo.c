@@ -4,14 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#if defined(__aarch64__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 double mb_now(void)
 {
@@ -161,13 +160,13 @@ static double package_limit_w(void)
     return 1e-6 * atof(buf);
 }
 
-/* Width of FP16 arithmetic, 0: conversions only. */
-static int fp16_vector_bits(void)
+/* AVX512-FP16: bit 23 of EDX in leaf 7 (Intel's instruction set reference); compilers
+ * older than gcc 12 have no name for it. */
+static int computes_in_fp16(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512fp16") ? 512 : 0;
-#elif defined(__aarch64__)
-    return getauxval(AT_HWCAP) & HWCAP_ASIMDHP ? 128 : 0;
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 23 & 1;
 #else
     return 0;
 #endif
@@ -203,8 +202,8 @@ int mb_host_facts(struct mb_rows *r, int cores, double clock_hz, struct rl_error
            mb_context_add(r, err,
                           "entry l2_size=%.6g|MiB|derived|sysfs last-level caches",
                           mb_llc_bytes() / 0x1p20) ||
-           mb_context_add(r, err, "entry fp16_vector=%d|bit|derived|CPU features",
-                          fp16_vector_bits()) ||
+           (computes_in_fp16() &&
+            mb_context_add(r, err, "entry fp16_vector=512|bit|derived|CPU features")) ||
            mb_context_add(r, err, "entry link_type=none||text|a CPU") ||
            mb_context_add(r, err, "entry unified_memory=1|1|derived|a CPU") ||
            (limit > 0

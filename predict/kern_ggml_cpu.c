@@ -34,6 +34,15 @@ static double fma_peak(const struct rl_machine *m)
     return fmin(m->peak[RL_FP32], 32 * core_clocks(m));
 }
 
+/* Seconds of a walk over bytes of DRAM with arithmetic on the way: each core waits for
+ * what it draws itself, all of them for the channels.  share: of both rates. */
+static double walk_s(const struct rl_machine *m, double compute, double bytes,
+                     double share)
+{
+    double own = rl_join(compute, bytes / (share * m->dram_cores), m->overlap);
+    return rl_join(own, bytes / (share * m->dram_channels), RL_CHANNEL_JOIN);
+}
+
 static void set_part(double *part, double compute, double memory, double launch)
 {
     if (!part)
@@ -63,11 +72,13 @@ static const struct rl_coef gemm_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* BF16 has an instruction of its own where the CPU has one. */
+/* BF16 has a vector instruction of its own where the CPU has one, of twice the FMA
+ * rate on Zen 4.  ggml does not use matrix units (AMX, many times that): a part with
+ * those was seen to run it at the FMA rate (Xeon guest: 28 of 30 FLOP/clk). */
 static double matrix_peak(const struct rl_machine *m, enum rl_dtype t)
 {
-    double fma = fma_peak(m);
-    return t == RL_DT_BF16 ? fmin(2 * fma, m->peak[RL_BF16]) : fma;
+    double fma = fma_peak(m), own = m->peak[RL_BF16];
+    return t != RL_DT_BF16 ? fma : own > 4 * fma ? fma : fmin(2 * fma, own);
 }
 
 static double gemm_time(const double *p, const struct rl_machine *m, const double *c,
@@ -75,16 +86,15 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 {
     double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
     double bytes = n * k * rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    double peak = matrix_peak(m, (enum rl_dtype)p[RL_GEMM_DTYPE]),
-           memory = bytes / (c[G_DRAM] * m->dram);
+    double peak = matrix_peak(m, (enum rl_dtype)p[RL_GEMM_DTYPE]);
     double compute = bytes / (c[G_HOT] * fma_peak(m));
     double node = nodes_s(m, 1, c[G_NODE]);
 
     if (rows > 1)
         compute = 2 * rows * n * k / (c[G_RATE] * peak) * (1 + c[G_HALF] / rows) *
                   (1 + c[G_SHORT] / k);
-    set_part(part, compute, memory, node);
-    return node + rl_join(compute, memory, m->overlap);
+    set_part(part, compute, bytes / (c[G_DRAM] * m->dram), node);
+    return node + walk_s(m, compute, bytes, c[G_DRAM]);
 }
 
 /* attention */
@@ -101,7 +111,8 @@ enum { A_NODE, A_NODES, A_RATE, A_ONE, A_LONG, A_NATIVE, A_ODD };
 
 static const struct rl_coef flash_coef[] = {
     ATTENTION(0.12, 2),
-    {"long", "1", RL_C_LOG, 14000, 1000, 1e9, 0.5, "cache length that doubles its time"},
+    {"long", "1", RL_C_LOG, 14000, 1000, 1e9, 0.5,
+     "cache length from which its time is doubled"},
     {"native", "1", RL_C_LOG, 2.2, 1, 4, 0.3, "times faster with FP16 arithmetic"},
     {"odd", "clk", RL_C_LOG, 4.4, 0.1, 20, 0.3, "a value that fills no four vectors"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
@@ -139,7 +150,7 @@ static double attention_s(const double *p, const struct rl_machine *m, const dou
     double node = nodes_s(m, c[A_NODES], c[A_NODE]);
 
     set_part(part, compute, bytes / m->dram, node);
-    return node + rl_join(compute, bytes / m->dram, m->overlap);
+    return node + walk_s(m, compute, bytes, 1);
 }
 
 /* One query over its cache.  A CPU that computes in FP16 takes steps of four of its
@@ -160,10 +171,11 @@ static double flash_time(const double *p, const struct rl_machine *m, const doub
 {
     double pairs = rl_attention_pairs(p[RL_ATT_Q_LEN], p[RL_ATT_KV_LEN], p[RL_ATT_WINDOW],
                                       p[RL_ATT_CHUNK], p[RL_ATT_CAUSAL] != 0);
-    double compute = p[RL_ATT_Q_LEN] < 2
-                         ? flash_one_s(p, m, c, pairs)
-                         : flop_s(p, m, pairs, p[RL_ATT_HEAD_DIM] + value_dim(p),
-                                  c[A_RATE] / (1 + p[RL_ATT_KV_LEN] / c[A_LONG]));
+    double compute =
+        p[RL_ATT_Q_LEN] < 2
+            ? flash_one_s(p, m, c, pairs)
+            : flop_s(p, m, pairs, p[RL_ATT_HEAD_DIM] + value_dim(p),
+                     c[A_RATE] / (1 + fmin(p[RL_ATT_KV_LEN] / c[A_LONG], 1)));
     return attention_s(p, m, c, compute, part);
 }
 
@@ -204,12 +216,15 @@ static double glue_s(const struct rl_machine *m, const double *c, double element
 {
     double compute = elements * c[E_CLOCKS] / core_clocks(m);
     double bytes = elements * c[E_BYTES];
-    bool cached = bytes < 0.5 * m->l2_bytes;
-    double bw = cached ? fmax(m->l2_bw, m->dram) : m->dram;
-    double node = nodes_s(m, c[E_NODES], c[E_NODE]);
+    double node = nodes_s(m, c[E_NODES], c[E_NODE]),
+           cached = bytes / fmax(m->l2_bw, m->dram);
 
-    set_part(part, compute, bytes / bw, node);
-    return node + rl_join(compute, bytes / bw, cached ? 3 : m->overlap);
+    if (bytes < 0.5 * m->l2_bytes) {
+        set_part(part, compute, cached, node);
+        return node + rl_join(compute, cached, 3);
+    }
+    set_part(part, compute, bytes / m->dram, node);
+    return node + walk_s(m, compute, bytes, 1);
 }
 
 static double glue_time(const double *p, const struct rl_machine *m, const double *c,
@@ -255,12 +270,11 @@ static double scan_s(const struct rl_machine *m, const double *c, double sequenc
     double elements = sequences * channels * state, clocks = core_clocks(m);
     double compute =
         (elements * c[S_CLOCKS] + sequences * channels * c[S_SKIP]) * tokens / clocks;
-    double memory =
-        4 * 4 * elements / (c[S_DRAM] * m->dram); /* fp32: read, scratch, back */
+    double bytes = 4 * 4 * elements; /* fp32: read, scratch, back */
     double node = nodes_s(m, c[S_NODES], c[S_NODE]);
 
-    set_part(part, compute, memory, node);
-    return node + rl_join(compute, memory, m->overlap);
+    set_part(part, compute, bytes / (c[S_DRAM] * m->dram), node);
+    return node + walk_s(m, compute, bytes, c[S_DRAM]);
 }
 
 static double scan1_time(const double *p, const struct rl_machine *m, const double *c,

@@ -31,6 +31,9 @@ const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op
 /* The tables of implementations, each ends with op NULL. */
 extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[], rl_torch[];
 
+/* How a CPU's cores and the channels they share bound a rate together. */
+#define RL_CHANNEL_JOIN 4
+
 /* Two ceilings at once, joined by a p-norm with exponent e. */
 double rl_join(double a, double b, double e);
 

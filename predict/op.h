@@ -55,12 +55,14 @@ double rl_work_bytes(const struct rl_work *w);
 struct rl_machine {
     double sm; /* SMs (cores of a CPU) */
     double clock_hz;
-    double peak[RL_NUNITS];      /* FLOP/s of the sheet, after fall-back; > 0 */
-    double rate[RL_NUNITS];      /* sustained FLOP/s */
-    double dram_peak, dram;      /* bytes/s: sheet, sustained */
-    double dram_net;             /* bytes/s: the sheet's less inline ECC */
-    double overlap;              /* of a CPU core: see rl_device.dram_overlap */
-    double fp16_bits;            /* width of a CPU's FP16 arithmetic; 0: none */
+    double peak[RL_NUNITS]; /* FLOP/s of the sheet, after fall-back; > 0 */
+    double rate[RL_NUNITS]; /* sustained FLOP/s */
+    double dram_peak, dram; /* bytes/s: sheet, sustained */
+    double dram_net;        /* bytes/s: the sheet's less inline ECC */
+    /* CPU: bytes/s that the cores at work draw, each for itself, and those of the
+     * channels they share (dram joins the two); rl_device.dram_overlap of one core */
+    double dram_cores, dram_channels, overlap;
+    double fp16_bits;            /* rl_device.fp16_vector_bits */
     double l2_bw, l2_bytes;      /* bytes/s, bytes */
     double sfu;                  /* exp/s */
     double gap_s;                /* kernel-to-kernel gap of this runtime */

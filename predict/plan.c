@@ -1,4 +1,5 @@
 /* Binding: graph × device × runtime × number formats -> plan. */
+#include "kern_impl.h"
 #include "plan_bind.h"
 
 #include "err.h"
@@ -40,7 +41,7 @@ static const double CORE_SCALING = 0.93;
 static void use_threads(struct rl_machine *m, const struct rl_device *d, int threads)
 {
     double n = threads > 0 && threads < m->sm ? threads : m->sm;
-    double share = pow(n, CORE_SCALING) / m->sm, core = d->dram_core.v;
+    double share = pow(n, CORE_SCALING) / m->sm;
 
     if (!m->is_cpu)
         return;
@@ -51,8 +52,8 @@ static void use_threads(struct rl_machine *m, const struct rl_device *d, int thr
     m->l2_bw *= share;
     m->sfu *= share;
     m->sm = pow(n, CORE_SCALING);
-    if (core > 0 && d->dram_core.kind != RL_KIND_NONE)
-        m->dram = pow(pow(n * core, -4) + pow(m->dram, -4), -0.25);
+    m->dram_cores = n * d->dram_core.v;
+    m->dram = 1 / rl_join(1 / m->dram_cores, 1 / m->dram_channels, RL_CHANNEL_JOIN);
 }
 
 static int bind_all(struct rl_plan *pl, const struct rl_kernel_db *db,

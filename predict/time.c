@@ -47,6 +47,8 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
     m->dram_peak = d->dram_peak.v;
     m->dram_net = m->dram_peak * (1 - d->ecc_share);
     m->dram = d->dram.v;
+    m->dram_channels = d->dram.v;
+    m->dram_cores = m->sm * d->dram_core.v;
     m->overlap = d->is_cpu ? d->dram_overlap.v : 0;
     m->fp16_bits = d->fp16_vector_bits;
     m->l2_bytes = d->l2_bytes;

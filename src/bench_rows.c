@@ -18,6 +18,8 @@
 enum pick { PICK_MAX, PICK_MIN, PICK_LARGEST, PICK_HALF_CACHE };
 enum threads { ANY, ONE, MOST };
 
+static const double DISTURBED = 0.15; /* CPUs that other processes used */
+
 /* Later rules for the same key and kind are tried when earlier ones find
  * nothing. */
 static const struct rule {
@@ -232,7 +234,7 @@ static int write_figure(struct bench_entry *e, const struct rule *r,
              "rooflint bench: %s %s %s %s, %.0f thread%s; others used %.2f CPU", m->item,
              m->dtype, m->size, m->mode, m->threads, m->threads > 1 ? "s" : "",
              m->foreign);
-    out->disturbed = m->foreign > 0.15;
+    out->disturbed = m->foreign > DISTURBED;
     return 0;
 }
 
@@ -249,16 +251,30 @@ static int apply(struct bench_entry *e, const struct rule *r, const struct measu
     return best ? write_figure(e, r, best, err) : 0;
 }
 
-/* One thread's kernel in cache and from DRAM. */
-static bool is_pair(const struct measured *w, const struct measured *c)
+/* One thread's kernel in cache and from DRAM, with the CPU to itself as far as asked. */
+static bool is_pair(const struct measured *w, const struct measured *c, double foreign)
 {
     return !strcmp(w->mode, "warm") && !strcmp(c->mode, "cold") && w->threads == 1 &&
            c->threads == 1 && !strcmp(w->item, c->item) && !strcmp(w->size, c->size) &&
-           (!strcmp(w->item, "qdot") || !strcmp(w->item, "gemv"));
+           (!strcmp(w->item, "qdot") || !strcmp(w->item, "gemv")) && w->rate > 0 &&
+           c->rate > 0 && fmax(w->foreign, c->foreign) <= foreign;
+}
+
+static size_t find_pairs(const struct measured *m, int rows, double foreign,
+                         struct bench_pair *pair)
+{
+    size_t n = 0;
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < rows; k++)
+            if (is_pair(&m[i], &m[k], foreign)) {
+                pair[n++] = (struct bench_pair){m[i].rate, m[k].rate};
+                break;
+            }
+    return n;
 }
 
 static int overlap_row(struct bench_entry *e, const struct bench_pair *pair, size_t n,
-                       double read, struct rl_error *err)
+                       double read, bool disturbed, struct rl_error *err)
 {
     struct bench_spread s;
     double *p = rl_alloc(n, sizeof *p, err);
@@ -272,26 +288,25 @@ static int overlap_row(struct bench_entry *e, const struct bench_pair *pair, siz
         snprintf(out->n, sizeof out->n, "%d", (int)n);
         snprintf(out->source, sizeof out->source,
                  "rooflint bench: qdot and gemv, warm against cold, 1 thread");
+        out->disturbed = disturbed;
     }
     free(p);
     return out ? 0 : -1;
 }
 
+/* Pairs that nobody disturbed, else all there are. */
 static int add_overlap(struct bench_entry *e, const struct measured *m, int rows,
                        struct rl_error *err)
 {
-    double read = fact(e, "dram_bw_core");
+    double core = fact(e, "dram_bw_core"), read = core > 0 ? core : fact(e, "dram_bw");
     struct bench_pair *pair = rl_alloc((size_t)rows + 1, sizeof *pair, err);
-    size_t n = 0;
     if (!pair)
         return -1;
-    for (int i = 0; i < rows && read > 0; i++)
-        for (int k = 0; k < rows; k++)
-            if (is_pair(&m[i], &m[k])) {
-                pair[n++] = (struct bench_pair){m[i].rate, m[k].rate};
-                break;
-            }
-    int rc = n ? overlap_row(e, pair, n, read, err) : 0;
+    size_t n = find_pairs(m, rows, DISTURBED, pair);
+    bool disturbed = !n;
+    if (disturbed)
+        n = find_pairs(m, rows, INFINITY, pair);
+    int rc = n && read > 0 ? overlap_row(e, pair, n, read, disturbed, err) : 0;
     free(pair);
     return rc;
 }

@@ -46,7 +46,7 @@ struct line {
     double factor;    /* SI -> unit */
 };
 
-enum { MOST_LINES = 14 + 2 * RL_NUNITS };
+enum { MOST_LINES = 15 + 2 * RL_NUNITS };
 
 static void add(struct line *l, int *n, const char *name, struct rl_value v,
                 const char *unit)
@@ -67,8 +67,10 @@ static int ceilings(const struct rl_device *d, struct line *l)
 
     add(l, &n, "dram_peak", d->dram_peak, "GB/s");
     add(l, &n, "dram", d->dram, "GB/s");
-    if (d->is_cpu)
+    if (d->is_cpu) {
         add(l, &n, "dram_core", d->dram_core, "GB/s");
+        add(l, &n, "dram_overlap", d->dram_overlap, "1");
+    }
     add(l, &n, "l2", d->l2, "GB/s");
     for (int u = 0; u < RL_NUNITS; u++) {
         snprintf(name, sizeof name, "%s_peak", rl_unit_name((enum rl_unit)u));
@@ -109,7 +111,10 @@ static void show_head(const struct rl_device *d)
         printf(", %.0f W", d->tdp_w);
     if (d->price_usd > 0)
         printf(", %.0f USD", d->price_usd);
-    printf("%s\n\n", d->unified_memory ? ", one memory with the CPU" : "");
+    printf("%s", d->unified_memory ? ", one memory with the CPU" : "");
+    if (d->fp16_vector_bits > 0)
+        printf(", %.0f-bit FP16 arithmetic", d->fp16_vector_bits);
+    printf("\n\n");
 }
 
 static void show_text(const struct rl_device *d, const struct line *l, int n)

@@ -40,7 +40,7 @@ struct rl_device {
     double mem_bytes;   /* what a program can allocate */
     double ecc_share;   /* of memory and its traffic that inline ECC takes; 0: none */
     double l2_bytes, smem_bytes_per_sm;
-    double fp16_vector_bits; /* of a CPU that computes in FP16; 0: it converts */
+    double fp16_vector_bits; /* of an x86 CPU that computes in FP16; 0: it converts */
     double llc_bytes;        /* Infinity Cache behind the L2; 0: none */
     double tdp_w, price_usd; /* 0: unknown */
 

@@ -309,6 +309,8 @@ static int check_clocks(const struct check *c)
         in_range(c, RL_KEY_MAX_CLOCK, 1e8, 8e9, "0.1 to 8 GHz") ||
         in_range(c, RL_KEY_MIN_CLOCK, 5e7, 8e9, "0.05 to 8 GHz") ||
         in_range(c, RL_KEY_LOAD_TARGET, 0.1, 1, "0.1 to 1") ||
+        in_range(c, RL_KEY_DRAM_OVERLAP, 1, 20, "1 to 20") ||
+        in_range(c, RL_KEY_FP16_VECTOR, 512, 512, "512: AVX512-FP16") ||
         in_range(c, RL_KEY_UNIFIED_MEMORY, 0, 1, "0 or 1"))
         return -1;
     if (!near(sms, round(sms), 1e-9))

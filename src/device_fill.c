@@ -274,6 +274,7 @@ static int fill_core(struct rl_device *d, struct rl_error *err)
         measured_or_prior(d, RL_KEY_DRAM_OVERLAP, "dram_overlap", 1, &d->dram_overlap,
                           err))
         return -1;
+    d->dram_overlap.lo = fmax(d->dram_overlap.lo, 1);
     d->dram_core.v = fmin(d->dram_core.v, d->dram.v);
     d->dram_core.lo = fmin(d->dram_core.lo, d->dram_core.v);
     d->dram_core.hi = fmax(fmin(d->dram_core.hi, d->dram.hi), d->dram_core.v);

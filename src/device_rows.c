@@ -48,7 +48,7 @@ const struct rl_key_info rl_key_info[RL_NKEYS] = {
                                 "dense FLOP per clock per SM, FP32 accumulate"},
     [RL_KEY_FLOPS] = {"flops", RL_DIM_FLOPS, 0, 1, "dense rate, FP32 accumulate"},
     [RL_KEY_FP16_VECTOR] = {"fp16_vector", RL_DIM_BITS, 0, 0,
-                            "width of a CPU's FP16 arithmetic"},
+                            "width of an x86 CPU's FP16 arithmetic"},
     [RL_KEY_L2_BW] = {"l2_bw", RL_DIM_BANDWIDTH, 0, 0, "L2 read bandwidth, all SMs"},
     [RL_KEY_SFU_PER_CLK_SM] = {"sfu_per_clk_sm", RL_DIM_EXP_PER_CLOCK, 0, 0,
                                "exp2 per clock per SM"},

@@ -133,85 +133,112 @@ Test(ggml, threads)
     expect_near(ask(a, query(512, 32)).ttft_s.value, two.ttft_s.value, 1e-12);
 }
 
-/* One core of a Xeon guest (Emerald Rapids, AVX512-FP16) as `rooflint bench` saw it:
+/* Cores of a Xeon guest (Emerald Rapids, AVX512-FP16) as `rooflint bench` saw one:
  * 176 GFLOP/s of FMA, 16.8 GB/s read, arithmetic and misses one after the other. */
-static struct rl_machine xeon_core(void)
+static struct rl_machine xeon(double cores, double channels)
 {
-    struct rl_machine m = {.sm = 1,
+    struct rl_machine m = {.sm = cores,
                            .clock_hz = 2.87e9,
-                           .dram = 16.8e9,
+                           .dram_cores = 16.8e9 * cores,
+                           .dram_channels = channels,
                            .overlap = 1,
                            .fp16_bits = 512,
                            .is_cpu = 1};
+    m.dram = fmin(m.dram_cores, channels);
     for (int u = 0; u < RL_NUNITS; u++)
-        m.peak[u] = m.rate[u] = 176e9;
+        m.peak[u] = m.rate[u] = 176e9 * cores;
     return m;
 }
 
+/* Microseconds of a kernel with the coefficients that llamacpp-cpu ships. */
 static double cpu_kernel_us(const struct rl_op_type *op, const char *params,
-                            const struct rl_machine *m, double hot)
+                            const struct rl_machine *m)
 {
-    const struct rl_impl *impl = rl_impl_find("ggml", op, 1);
-    double p[RL_MAXPARAMS], c[RL_MAXCOEFS] = {0};
     struct rl_error err = {0};
+    struct rl_runtime *r = rl_runtime_load(source_dir(), "llamacpp-cpu", NULL, &err);
+    double p[RL_MAXPARAMS];
+    struct rl_choice c;
+    enum rl_dtype dtype, kv;
 
-    cr_assert(!rl_op_parse(op, params, p, &err), "%s", err.text);
-    for (int i = 0; impl->coef[i].name; i++)
-        c[i] = hot > 0 && !strcmp(impl->coef[i].name, "hot") ? hot : impl->coef[i].prior;
-    return 1e6 * impl->time(p, m, c, NULL);
+    cr_assert(r && !rl_op_parse(op, params, p, &err), "%s", err.text);
+    rl_op_dtypes(op, p, &dtype, &kv);
+    rl_choose_impl(rl_impl_find("ggml", op, 1), r, NULL, dtype, &c);
+    rl_runtime_free(r);
+    return 1e6 * c.impl->time(p, m, c.coef, NULL);
 }
 
-/* ggml 0.25.3 there, one thread, 8 to 600 MB: measured us.  hot: of the runtime file;
- * q4_k's, which holds for weights that llama.cpp rearranges, as they lie in a file
- * (17.0 of 117 GFLOP/s on the Zen 4 guest). */
+#define HEADS "batch=1 heads=14 kv_heads=2 q_len=1 dtype=fp16 "
+
+/* ggml 0.25.3 there, one thread, 8 to 600 MB: measured us.  The rates are those of
+ * the Zen 4 guest, but for `native` and `odd`, which have heads of 64 and 128 here;
+ * K and V lay in cache (0.1 to 0.5 MB), where the model reads them from DRAM. */
 Test(ggml, kernels_of_a_second_cpu)
 {
     static const struct {
         const struct rl_op_type *op;
         const char *params;
-        double hot, us, within;
+        double us, within;
     } row[] = {
-        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q8_0", 0.242, 1492.8, 0.12},
-        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=fp16", 0.282, 2356.2, 0.12},
-        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q4_k", 0.145, 940.7, 0.12},
-        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q6_k", 0.2, 1232.9, 0.12},
-        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q5_0", 0.11, 1257.0, 0.12},
-        {&rl_op_attention_decode,
-         "batch=1 heads=14 kv_heads=2 head_dim=64 q_len=1 kv_len=512 dtype=fp16", 0,
-         709.5, 0.15},
-        {&rl_op_attention_decode,
-         "batch=1 heads=14 kv_heads=2 head_dim=96 q_len=1 kv_len=512 dtype=fp16", 0,
-         1252.9, 0.15},
-        {&rl_op_attention_decode,
-         "batch=1 heads=14 kv_heads=2 head_dim=128 q_len=1 kv_len=512 dtype=fp16", 0,
-         167.4, 0.25},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q8_0", 1492.8, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=fp16", 2356.2, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q6_k", 1232.9, 0.12},
+        {&rl_op_gemm, "m=1 n=5632 k=2048 dtype=q5_0", 1257.0, 0.12},
+        {&rl_op_gemm, "m=512 n=2048 k=2048 dtype=fp16", 50773, 0.2},
+        {&rl_op_gemm, "m=512 n=2048 k=2048 dtype=q8_0", 55232, 0.12},
+        {&rl_op_gemm, "m=512 n=2048 k=2048 dtype=bf16", 53025, 0.35},
+        {&rl_op_attention_decode, HEADS "head_dim=64 kv_len=512", 709.5, 0.15},
+        {&rl_op_attention_decode, HEADS "head_dim=80 kv_len=512", 962.2, 0.15},
+        {&rl_op_attention_decode, HEADS "head_dim=96 kv_len=512", 1252.9, 0.15},
+        {&rl_op_attention_decode, HEADS "head_dim=128 kv_len=512", 167.4, 0.25},
+        {&rl_op_attention_decode, HEADS "head_dim=256 kv_len=512", 275.3, 0.35},
     };
-    struct rl_machine m = xeon_core();
+    struct rl_machine m = xeon(1, 1e12);
+    m.peak[RL_BF16] = 86e9;
 
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        double us = cpu_kernel_us(row[i].op, row[i].params, &m, row[i].hot);
+        double us = cpu_kernel_us(row[i].op, row[i].params, &m);
         cr_expect(fabs(us / row[i].us - 1) < row[i].within, "%s %s: %.0f us, not %.0f",
                   row[i].op->name, row[i].params, us, row[i].us);
     }
 }
 
-/* Heads of 64 fill no step of 128 FP16 values: cheaper by far on a core that
- * converts, and twice the width costs less than half of it would. */
+/* What one core cannot overlap, others do: many cores wait for the channels alone. */
+Test(ggml, channels_bind_many_cores)
+{
+    const char *gemv = "m=1 n=14336 k=4096 dtype=q8_0";
+    double channels = 240e9, bytes = 14336.0 * 4096 * 34 / 32;
+    struct rl_machine few = xeon(2, channels), many = xeon(56, channels);
+    double floor = 1e6 * bytes / (0.85 * channels);
+
+    expect_near(cpu_kernel_us(&rl_op_gemm, gemv, &many), floor, 0.06);
+    expect_near(cpu_kernel_us(&rl_op_gemm, gemv, &few),
+                1e6 * (bytes / (0.242 * 2 * 32 * 2.87e9) + bytes / (0.85 * 2 * 16.8e9)),
+                0.02);
+}
+
+/* Heads of 64 fill no step of 128 FP16 values; a core that converts has none. */
 Test(ggml, odd_heads_are_slow_where_fp16_is_native)
 {
-    const char *d64 =
-        "batch=1 heads=14 kv_heads=2 head_dim=64 q_len=1 kv_len=4096 dtype=fp16";
-    const char *d128 =
-        "batch=1 heads=14 kv_heads=2 head_dim=128 q_len=1 kv_len=4096 dtype=fp16";
-    struct rl_machine native = xeon_core(), converts = native, arm = native;
+    const char *d64 = HEADS "head_dim=64 kv_len=4096",
+               *d128 = HEADS "head_dim=128 kv_len=4096";
+    struct rl_machine native = xeon(1, 1e12), converts = native;
     converts.fp16_bits = 0;
-    arm.fp16_bits = 128; /* steps of 32 */
 
-    double slow = cpu_kernel_us(&rl_op_attention_decode, d64, &native, 0);
-    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d64, &converts, 0));
-    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d128, &native, 0));
-    cr_expect_lt(cpu_kernel_us(&rl_op_attention_decode, d64, &arm, 0),
-                 cpu_kernel_us(&rl_op_attention_decode, d64, &converts, 0));
+    double slow = cpu_kernel_us(&rl_op_attention_decode, d64, &native);
+    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d64, &converts));
+    cr_expect_gt(slow, 2 * cpu_kernel_us(&rl_op_attention_decode, d128, &native));
+}
+
+/* A matrix unit's BF16 peak is none of ggml's vector kernels. */
+Test(ggml, matrix_units_are_not_used)
+{
+    const char *bf16 = "m=512 n=4864 k=2048 dtype=bf16",
+               *fp16 = "m=512 n=4864 k=2048 dtype=fp16";
+    struct rl_machine amx = xeon(56, 240e9);
+    amx.peak[RL_BF16] = 229e12;
+
+    cr_expect_gt(cpu_kernel_us(&rl_op_gemm, bf16, &amx),
+                 0.9 * cpu_kernel_us(&rl_op_gemm, fp16, &amx));
 }
 
 Test(ggml, rows_without_whole_blocks)
