@@ -25,8 +25,8 @@ static const double D_MAX = 1000;
  * the operator's prior spreads by.  Another implementation on another device says
  * little more than the prior does.  Set on devices left out in turn. */
 static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.18,
-                    SD_PER_ARCH = 0.08, SD_DTYPE = 0.3, OF_PRIOR_SAME = 0.1,
-                    OF_PRIOR_OTHER = 0.9;
+                    SD_PER_ARCH = 0.08, SD_DTYPE = 0.3, SD_FORMAT = 0.55,
+                    OF_PRIOR_SAME = 0.1, OF_PRIOR_OTHER = 0.9;
 static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
 
 /* Variance that an entry's residuals have in common: between the values of m (of
@@ -252,6 +252,15 @@ static bool same_format(enum rl_dtype a, enum rl_dtype b)
     return a == b || halves;
 }
 
+/* GEMM of fp8 with block scales, of int8 and of packed weights: each stack has another
+ * kernel on every architecture, where cuBLAS and Cutlass serve the others. */
+static bool is_own_kernel(const struct rl_op_type *op, enum rl_dtype dt)
+{
+    return op->cls == RL_CLS_GEMM &&
+           (dt == RL_DT_FP8_BLOCK || rl_dtype(dt)->unit == RL_INT8 ||
+            rl_dtype(dt)->weight_only);
+}
+
 /* The spread that carrying entry k over to another device adds. */
 static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
 {
@@ -259,7 +268,8 @@ static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
     bool same = !a->impl || !strcmp(a->impl, k->impl);
     double prior = (same ? OF_PRIOR_SAME : OF_PRIOR_OTHER) * k->op->log_sd;
     double dtype = same_format(k->dtype, a->dtype) ? 0 : SD_DTYPE;
-    return sqrt(device * device + prior * prior + dtype * dtype);
+    double format = is_own_kernel(k->op, a->dtype) ? SD_FORMAT : 0;
+    return sqrt(device * device + prior * prior + dtype * dtype + format * format);
 }
 
 static void use_entry(const struct rl_kernel *k, double dist, const struct rl_ask *a,

@@ -92,6 +92,21 @@ Test(choose, each_step_widens)
     drop();
 }
 
+/* GEMM formats of which every stack has another kernel on every architecture. */
+Test(choose, formats_with_kernels_of_their_own_carry_over_badly)
+{
+    const char *vllm = "vllm-0.24.0", *trt = "trtllm-1.3.0rc20";
+    load("b200-sxm-180gb");
+    double fp8 = width("gemm", trt, "torch_flow", RL_DT_FP8, true);
+    double block =
+        width("gemm", vllm, "DeepGemmFp8BlockScaledMMKernel", RL_DT_FP8_BLOCK, true);
+    double here =
+        width("gemm", vllm, "DeepGemmFp8BlockScaledMMKernel", RL_DT_FP8_BLOCK, false);
+    cr_expect_gt(block, fp8 + 0.8);
+    cr_expect_lt(here, fp8);
+    drop();
+}
+
 Test(choose, the_same_library_under_another_name)
 {
     struct rl_choice c;
