@@ -73,10 +73,10 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
      "query group packed: 0 no, 1 yes, 2 without window only"},
     {"rows", "1", RL_C_CHOICE, 4, 0, 4, 0,
      "row tile 16 << rows; 4: 16, 64 or 128 by group"},
-    {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
+    {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 2, 0,
+    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
@@ -87,6 +87,7 @@ struct call {
     double width;       /* elements of K and V of one key */
     int packed, alt;
     double rows, ctas, splits; /* row tile; CTAs before splitting */
+    double waves, at_once, blocks; /* of the vector kernel */
     enum rl_unit unit;
 };
 
@@ -113,13 +114,40 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
     int odd_group = group < 2 || group > 32;
-    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] == 2 && odd_group;
+    double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
+    int small = a->kvb >= 2 && 4 * blocks < m->sm;
+    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || small);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
-    if (a->alt && c[ALT] == 2)
+    if (a->alt && c[ALT] >= 2)
         a->packed = 0;
     a->group = a->packed ? group : 1;
     a->width = a->d + a->dv;
+}
+
+/* TensorRT-LLM's vector kernel (MMHA), one block per query head: `most` blocks of 256
+ * threads fit an SM; fewer calls' blocks take 512 or 1,024 threads, and split the cache
+ * when that leaves SMs idle.  Blocks walk 64 KiB / d keys at once for 1,024 threads. */
+static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
+{
+    double wide = a->d <= 64 ? 64 : a->d <= 128 ? 128 : 256;
+    double factor = fmin(ceil(most * m->sm / a->ctas), most);
+    double threads = factor >= 4 ? 1024 : factor >= 2 ? 512 : 256;
+    double at_once = fmax(1, floor(most * 256 / threads)), slots = at_once * m->sm;
+    double loop = threads * 64 / wide;
+    a->splits = fmax(1, fmin(ceil(slots / a->ctas), ceil((a->s + 1) / loop)));
+    a->waves = ceil(a->ctas * a->splits / slots);
+    a->at_once = fmin(at_once, ceil(a->ctas * a->splits / m->sm));
+    a->blocks = a->waves * fmin(4, threads / 256 * at_once);
+}
+
+/* TensorRT-LLM's tensor-core kernel: parts of 128 keys, then fewer by a square root
+ * for the merge's sake, and eight waves at most. */
+static void xqa_grid(struct call *a, const struct rl_machine *m)
+{
+    double parts = a->s / 128;
+    parts = fmin(fmin(parts, sqrt(8 * parts)), 8 * m->sm / a->ctas);
+    a->splits = fmax(1, parts);
 }
 
 /* CTAs before splitting, and the parts each cache is split into.  Splits are a
@@ -129,13 +157,18 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
     double rows = a->group * a->l;
     a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? 128 : rows > 16 ? 64 : 16;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
-    a->splits = 1;
-    int mmha = a->alt && c[ALT] == 2; /* splits by itself, one block to an SM */
+    a->splits = a->waves = a->at_once = a->blocks = 1;
+    int mmha = a->alt && c[ALT] >= 2;
     if (!mmha && (c[CUT] < 1 || (c[PACK] == 2 && !a->packed)))
         return;
-    double least = mmha ? 256 : c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
+    double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
-    a->splits = fmax(1, fmin((mmha ? 1 : c[OCC]) * m->sm / a->ctas, keys / least));
+    if (mmha)
+        mmha_grid(a, m, c[ALT] == 2 ? 4 : 3);
+    else if (c[CUT] == 6)
+        xqa_grid(a, m);
+    else
+        a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
 }
 
 /* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
@@ -159,31 +192,32 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
                         double *compute, double *alone)
 {
     double elements = a->keys * a->width;
-    *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
-    if (a->alt) {
+    double part = elements / a->splits;
+    if (c[CUT] == 6)
+        part = fmin(elements, a->s * a->width / a->splits);
+    *alone = a->waves * part * a->kvb * m->sm / (c[RATE] * m->dram_peak);
+    if (a->alt && c[ALT] == 1) {
         double busy = fmin(m->sm, a->ctas * fmax(1, a->keys / 256));
         *compute = a->ctas * a->group * elements / (c[SIMT] * m->clock_hz * busy);
-        if (c[ALT] == 1)
-            *alone = 0;
+        *alone = 0;
+        return;
+    }
+    if (a->alt) {
+        *compute =
+            a->waves * a->at_once * elements / a->splits / (c[SIMT] * m->clock_hz);
         return;
     }
     *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
 }
 
-/* What CTAs cost beside streaming.  TensorRT-LLM's tensor-core kernel (alt 2)
- * hides the first wave in the fixed time; its vector one runs more than one wave
- * with smaller blocks, several to an SM. */
+/* What CTAs cost beside streaming. */
 static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {
-    enum { SMALL_BLOCKS = 6 };
     double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(a->d / 128, c[CTA_WIDE]);
-    double per = a->ctas * a->splits / m->sm, us = rl_kern_us(m);
-    if (c[ALT] < 2)
-        per = fmax(1, per);
-    else if (a->alt) /* from one and a half waves on, in full from two and a half */
-        per = fmax(fmax(1, per),
-                   fmin(SMALL_BLOCKS, SMALL_BLOCKS * (a->ctas / m->sm - 1.5)));
+    double per = fmax(1, a->ctas * a->splits / m->sm), us = rl_kern_us(m);
+    if (a->alt && c[ALT] >= 2)
+        per = a->blocks - 2;
     return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
 }
 
