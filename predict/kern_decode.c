@@ -38,8 +38,8 @@ enum {
     CTA_ALT,
     SIMT,
     EXTRA,
-    FIX64,
-    FIX192,
+    TALL,
+    FIXDIM,
     PACK,
     ROWS,
     CUT,
@@ -66,17 +66,18 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
      "vector kernel: elements of K and V per clock and SM"},
     {"extra", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2,
-     "copies of packed queries (pack 2); more launches under a window"},
-    {"fix64", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2, "more launches at head dim 64"},
-    {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3, "more launches at head dim 192"},
+     "copies of packed queries (pack 2); else more launches at head dim 64"},
+    {"tall", "1", RL_C_LOG, 1, 0.2, 6, 0.4, "a CTA of more than 16 rows, in cta"},
+    {"fixdim", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3,
+     "more launches at head dim 192 (pack 2: at 64)"},
     {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
      "query group packed: 0 no, 1 yes, 2 without window only"},
-    {"rows", "1", RL_C_CHOICE, 4, 0, 4, 0,
-     "row tile 16 << rows; 4: 16, 64 or 128 by group"},
+    {"rows", "1", RL_C_CHOICE, 4, 0, 5, 0,
+     "row tile 16 << rows; 4: 16, 64 or 128 by group; 5: 64 at most above head dim 128"},
     {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
+    {"alt", "1", RL_C_CHOICE, 0, 0, 4, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
@@ -115,7 +116,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     double group = a->heads / a->kv_heads;
     int odd_group = group < 2 || group > 32;
     double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
-    int small = a->kvb >= 2 && 4 * blocks < m->sm;
+    int small = c[ALT] >= 3 && a->kvb >= 2 && 4 * blocks < m->sm;
     a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || small);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
@@ -155,7 +156,8 @@ static void xqa_grid(struct call *a, const struct rl_machine *m)
 static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
 {
     double rows = a->group * a->l;
-    a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? 128 : rows > 16 ? 64 : 16;
+    double most = c[ROWS] == 5 && a->d > 128 ? 64 : 128;
+    a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? most : rows > 16 ? 64 : 16;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
     a->splits = a->waves = a->at_once = a->blocks = 1;
     int mmha = a->alt && c[ALT] >= 2;
@@ -164,7 +166,7 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
     double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
     if (mmha)
-        mmha_grid(a, m, c[ALT] == 2 ? 4 : 3);
+        mmha_grid(a, m, c[ALT] < 4 ? 4 : 3);
     else if (c[CUT] == 6)
         xqa_grid(a, m);
     else
@@ -214,7 +216,11 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
 static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {
-    double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(a->d / 128, c[CTA_WIDE]);
+    int tall = !a->alt && a->group * a->l > 16;
+    double wide = tall && c[ROWS] == 5 ? 1 : pow(a->d / 128, c[CTA_WIDE]);
+    double one = a->alt ? c[CTA_ALT] * wide : c[CTA] * wide * (tall ? c[TALL] : 1);
+    if (c[ALT] == 1 && a->alt)
+        one /= a->group;
     double per = fmax(1, a->ctas * a->splits / m->sm), us = rl_kern_us(m);
     if (a->alt && c[ALT] >= 2)
         per = a->blocks - 2;
@@ -237,12 +243,15 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
     cta_seconds(&a, m, c, &compute, &alone);
     double ctas = launch_seconds(&a, m, c);
     double stream = p_norm3(cache, compute, alone, c[NORM]);
-    double fixed =
-        c[FIXED] + (a.d <= 64 ? c[FIX64] : 0) + (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
+    int d192 = a.d > 128 && a.d <= 192, d64 = a.d <= 64;
+    double fixed = c[FIXED];
+    if (d64 && c[PACK] != 2)
+        fixed += c[EXTRA];
+    if (c[PACK] == 2 ? d64 : d192)
+        fixed += c[FIXDIM];
     if (a.splits > 1)
         fixed += c[SPLIT0] * fmin(1, 2 * (a.splits - 1)) + c[SPLIT] * log2(a.splits);
-    int copies = a.packed && a.b > 1 && a.kv_heads > 1;
-    if (c[PACK] == 2 ? copies : a.window > 0)
+    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1)
         fixed += c[EXTRA];
     double append = a.b * a.l * fmin(1, a.kv_heads * a.d / 512) * c[TOKEN] * us / m->sm;
     if (part) {
