@@ -77,7 +77,7 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 4, 0,
+    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
@@ -88,7 +88,7 @@ struct call {
     double width;       /* elements of K and V of one key */
     int packed, alt;
     double rows, ctas, splits; /* row tile; CTAs before splitting */
-    double waves, at_once, blocks; /* of the vector kernel */
+    double waves, at_once; /* of the vector kernel: blocks in turn, together */
     enum rl_unit unit;
 };
 
@@ -116,7 +116,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     double group = a->heads / a->kv_heads;
     int odd_group = group < 2 || group > 32;
     double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
-    int small = c[ALT] >= 3 && a->kvb >= 2 && 4 * blocks < m->sm;
+    int small = m->cc / 10 != 10 && a->kvb >= 2 && 4 * blocks < m->sm;
     a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || small);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
@@ -139,7 +139,6 @@ static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
     a->splits = fmax(1, fmin(ceil(slots / a->ctas), ceil((a->s + 1) / loop)));
     a->waves = ceil(a->ctas * a->splits / slots);
     a->at_once = fmin(at_once, ceil(a->ctas * a->splits / m->sm));
-    a->blocks = a->waves * fmin(4, threads / 256 * at_once);
 }
 
 /* TensorRT-LLM's tensor-core kernel: parts of 128 keys, then fewer by a square root
@@ -159,14 +158,14 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
     double most = c[ROWS] == 5 && a->d > 128 ? 64 : 128;
     a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? most : rows > 16 ? 64 : 16;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
-    a->splits = a->waves = a->at_once = a->blocks = 1;
+    a->splits = a->waves = a->at_once = 1;
     int mmha = a->alt && c[ALT] >= 2;
     if (!mmha && (c[CUT] < 1 || (c[PACK] == 2 && !a->packed)))
         return;
     double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
     if (mmha)
-        mmha_grid(a, m, c[ALT] < 4 ? 4 : 3);
+        mmha_grid(a, m, c[ALT] == 2 ? 4 : 3);
     else if (c[CUT] == 6)
         xqa_grid(a, m);
     else
@@ -223,7 +222,7 @@ static double launch_seconds(const struct call *a, const struct rl_machine *m,
         one /= a->group;
     double per = fmax(1, a->ctas * a->splits / m->sm), us = rl_kern_us(m);
     if (a->alt && c[ALT] >= 2)
-        per = a->blocks - 2;
+        per = 4 * a->waves - 2;
     return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
 }
 
