@@ -205,7 +205,9 @@ static double split_keys(const struct call *a, const struct rl_machine *m,
 /* Keys: so wide a window is a chunk of its own to the libraries, set up and masked
  * as a sequence is. */
 enum { NARROW = 8192 };
-#define LP 0.7
+/* Power of 128 / d: how many CTAs would share an SM, and so how far from filling it one
+ * alone is.  0.7 serves eight entries of five libraries better than 0 and 1. */
+static const double ALONE = 0.7;
 
 /* Compute side: seconds of all tiles on all SMs. */
 static double core_seconds(const struct call *a, const struct rl_machine *m,
@@ -236,7 +238,7 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
         (heads * (t.all * tile + t.skip * skipped) + ctas * c[CTA] * rl_kern_us(m)) /
         m->sm;
     double lone =
-        c[LONE] * pow(128 / a->d, LP) * (t.longest * tile + t.skipmax * skipped);
+        c[LONE] * pow(128 / a->d, ALONE) * (t.longest * tile + t.skipmax * skipped);
     part[0] = body;
     part[1] = lone;
     if (c[SCHED] >= 3)

@@ -76,7 +76,7 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
      "row tile 16 << rows; 4: 16, 64 or 128 by group; 5: 64 at most above head dim 128"},
     {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
-     "count those outside the window"},
+     "count those outside the window; 6: parts as XQA makes them"},
     {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
