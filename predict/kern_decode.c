@@ -78,7 +78,8 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
      "count those outside the window; 6: parts as XQA makes them"},
     {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
-     "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
+     "vector kernel: 0 never, 1 groups below 4, 2 and 3 TensorRT-LLM's: groups 1 and "
+     "above 32, small calls; 4 or 3 blocks of 256 threads an SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -88,9 +89,22 @@ struct call {
     double width;       /* elements of K and V of one key */
     int packed, alt;
     double rows, ctas, splits; /* row tile; CTAs before splitting */
-    double waves, at_once; /* of the vector kernel: blocks in turn, together */
+    double waves, at_once;     /* of the vector kernel: blocks in turn, together */
     enum rl_unit unit;
 };
+
+/* Does the vector kernel run?  TensorRT-LLM takes it where XQA has no kernel (groups of 1
+ * and above 32) or blocks for less than a quarter of the SMs, unless the cache is fp8
+ * (decoderXQAImplJIT); on tcgen05 trtllm-gen takes small calls. */
+static int runs_vector(const struct call *a, const struct rl_machine *m, const double *c,
+                       double group)
+{
+    if (c[ALT] < 2)
+        return c[ALT] == 1 && group < 4;
+    double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
+    int small = m->cc / 10 != 10 && a->kvb >= 2 && 4 * blocks < m->sm;
+    return group < 2 || group > 32 || small;
+}
 
 static void call_of(const double *p, const struct rl_machine *m, const double *c,
                     struct call *a)
@@ -114,10 +128,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
-    int odd_group = group < 2 || group > 32;
-    double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
-    int small = m->cc / 10 != 10 && a->kvb >= 2 && 4 * blocks < m->sm;
-    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] >= 2 && (odd_group || small);
+    a->alt = runs_vector(a, m, c, group);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
     if (a->alt && c[ALT] >= 2)
@@ -126,9 +137,11 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->width = a->d + a->dv;
 }
 
-/* TensorRT-LLM's vector kernel (MMHA), one block per query head: `most` blocks of 256
- * threads fit an SM; fewer calls' blocks take 512 or 1,024 threads, and split the cache
- * when that leaves SMs idle.  Blocks walk 64 KiB / d keys at once for 1,024 threads. */
+/* TensorRT-LLM's vector kernel (MMHA), a block per sequence and query head: an SM holds
+ * `most` blocks of 256 threads; fewer blocks than that get 512 or 1,024 threads, and
+ * where SMs stay idle share the cache, a step of `loop` keys each at least.  Rounded up,
+ * so that the shares often need a second wave (decoderMaskedMultiheadAttentionLaunch.h).
+ */
 static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
 {
     double wide = a->d <= 64 ? 64 : a->d <= 128 ? 128 : 256;
@@ -141,8 +154,8 @@ static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
     a->at_once = fmin(at_once, ceil(a->ctas * a->splits / m->sm));
 }
 
-/* TensorRT-LLM's tensor-core kernel: parts of 128 keys, then fewer by a square root
- * for the merge's sake, and eight waves at most. */
+/* TensorRT-LLM's tensor-core kernel (XQA): parts of 128 keys, fewer by a square root for
+ * the merge's sake, eight waves at most (decoderXQAImplCommon.h). */
 static void xqa_grid(struct call *a, const struct rl_machine *m)
 {
     double parts = a->s / 128;
@@ -150,8 +163,8 @@ static void xqa_grid(struct call *a, const struct rl_machine *m)
     a->splits = fmax(1, parts);
 }
 
-/* CTAs before splitting, and the parts each cache is split into.  Splits are a
- * real number: what the kernels round differently. */
+/* CTAs before splitting, and the parts each cache is split into.  But for the vector
+ * kernel's they are a real number: what the kernels round differently. */
 static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
 {
     double rows = a->group * a->l;
@@ -192,9 +205,8 @@ static double cache_seconds(const struct call *a, const struct rl_machine *m,
 static void cta_seconds(const struct call *a, const struct rl_machine *m, const double *c,
                         double *compute, double *alone)
 {
-    double elements = a->keys * a->width;
-    double part = elements / a->splits;
-    if (c[CUT] == 6)
+    double elements = a->keys * a->width, part = elements / a->splits;
+    if (c[CUT] == 6 && !a->alt) /* cut without regard to the window */
         part = fmin(elements, a->s * a->width / a->splits);
     *alone = a->waves * part * a->kvb * m->sm / (c[RATE] * m->dram_peak);
     if (a->alt && c[ALT] == 1) {
@@ -204,14 +216,15 @@ static void cta_seconds(const struct call *a, const struct rl_machine *m, const 
         return;
     }
     if (a->alt) {
-        *compute =
-            a->waves * a->at_once * elements / a->splits / (c[SIMT] * m->clock_hz);
+        *compute = a->waves * a->at_once * part / (c[SIMT] * m->clock_hz);
         return;
     }
     *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
 }
 
-/* What CTAs cost beside streaming. */
+/* What CTAs cost beside streaming.  A wave of the vector kernel's costs the same
+ * whatever its blocks, and that kernel needs a launch less (it rotates and appends by
+ * itself): half a wave.  flashinfer's one shares a CTA among the group. */
 static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {
