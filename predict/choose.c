@@ -153,17 +153,22 @@ static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
     return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
 }
 
-/* The library in an implementation's name: one kernel under two stacks' names.  Where no
- * generation is named, flash-attention is its second. */
+/* The library in an implementation's name: one kernel under two stacks' names.  Without
+ * a number vLLM's flash_attn is FlashAttention-2, SGLang's flash_attention its build of
+ * the third, which runs on sm_80 too. */
 static const char *library_of(const char *impl)
 {
-    static const char *const word[] = {"marlin", "triton", "trtllm",     "cutlass",
-                                       "fa3",    "fa4",    "flashinfer", "fa2"};
-    enum { N = sizeof word / sizeof *word };
-    for (size_t i = 0; i < N; i++)
-        if (strstr(impl, word[i]))
-            return word[i];
-    return strstr(impl, "flash_att") ? word[N - 1] : NULL;
+    static const struct {
+        const char *word, *library;
+    } names[] = {{"marlin", "marlin"},  {"triton", "triton"},
+                 {"trtllm", "trtllm"},  {"cutlass", "cutlass"},
+                 {"fa2", "fa2"},        {"fa3", "fa3"},
+                 {"fa4", "fa4"},        {"flashinfer", "flashinfer"},
+                 {"flash_attn", "fa2"}, {"flash_attention", "fa3"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strstr(impl, names[i].word))
+            return names[i].library;
+    return NULL;
 }
 
 static double impl_distance(const struct rl_kernel *k, const char *impl)
@@ -171,7 +176,8 @@ static double impl_distance(const struct rl_kernel *k, const char *impl)
     if (!impl || !strcmp(impl, k->impl))
         return 0;
     const char *library = library_of(impl);
-    return library && library == library_of(k->impl) ? D_LIBRARY : D_IMPL;
+    const char *its = library_of(k->impl);
+    return library && its && !strcmp(library, its) ? D_LIBRARY : D_IMPL;
 }
 
 static double distance(const struct rl_kernel *k, const struct rl_device *d,
