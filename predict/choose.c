@@ -308,6 +308,14 @@ static bool nearer(const struct near *a, const struct near *b)
     return a->k->n > b->k->n;
 }
 
+/* How a decode splits its cache and appends is each library's own: another's kernel on
+ * another device is off by more than the prior (B200 left out: 30 %, 15 by the prior). */
+static bool says_less_than_prior(const struct rl_kernel *k, const struct rl_ask *a)
+{
+    return k->op == &rl_op_attention_decode && strcmp(k->device, a->d->id) != 0 &&
+           impl_distance(k, a->impl) >= D_IMPL;
+}
+
 /* The entries nearest to what is asked, at most `most`, nearest first. */
 static int nearest(const struct rl_ask *a, int most, struct near *out)
 {
@@ -318,7 +326,8 @@ static int nearest(const struct rl_ask *a, int most, struct near *out)
             continue;
         struct near it = {k,
                           distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype)};
-        if (!(it.dist < D_MAX) || (n == most && !nearer(&it, &out[n - 1])))
+        if (!(it.dist < D_MAX) || says_less_than_prior(k, a) ||
+            (n == most && !nearer(&it, &out[n - 1])))
             continue;
         int at = n < most ? n++ : n - 1;
         for (; at > 0 && nearer(&it, &out[at - 1]); at--)
@@ -328,20 +337,12 @@ static int nearest(const struct rl_ask *a, int most, struct near *out)
     return n;
 }
 
-/* How a decode splits its cache and appends is each library's own: another's kernel on
- * another device is off by more than the prior (B200 left out: 30 %, 15 by the prior). */
-static bool says_less_than_prior(const struct rl_kernel *k, const struct rl_ask *a)
-{
-    return k->op == &rl_op_attention_decode && strcmp(k->device, a->d->id) != 0 &&
-           impl_distance(k, a->impl) >= D_IMPL;
-}
-
 void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
 {
     struct near best;
     memset(out, 0, sizeof *out);
     use_prior(a->op, out);
-    if (nearest(a, 1, &best) && !says_less_than_prior(best.k, a))
+    if (nearest(a, 1, &best))
         use_entry(best.k, best.dist, a, out);
 }
 
