@@ -63,7 +63,7 @@ const struct rl_coef rl_kern_attention_prefill_coef[] = {
     {"kv", "1", RL_C_LOG, 2, 0.1, 20, 0.7, "passes over new K and V beside attention"},
     {"token", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "scatter of one token and SM"},
     {"skip", "1", RL_C_LOG, 0.01, 1e-4, 12, 2, "mask of a tile under a window, in exp"},
-    {"window", "1", RL_C_LOG, 1.05, 0.9, 4, 0.3, "tile time relative under a window"},
+    {"window", "1", RL_C_LOG, 1.05, 0.9, 8, 0.4, "tile time relative at a window's edge"},
     {"extra", "us", RL_C_LOG, 0.3, 0.01, 20, 1.2,
      "merge of a row and SM (sched 2); copies at one query (pack 2); window set-up"},
     {"fix192", "us", RL_C_LOG, 0.3, 0.02, 30, 1.5, "more launches at head dim 192"},
@@ -202,6 +202,13 @@ static double split_keys(const struct call *a, const struct rl_machine *m,
     return a->b * a->l * a->heads * c[EXTRA] * rl_kern_us(m) / m->sm;
 }
 
+/* Keys: so wide a window is a chunk of its own to the libraries, set up and masked
+ * as a sequence is. */
+enum { NARROW = 8192 };
+/* Power of 128 / d: how many CTAs would share an SM, and so how far from filling it one
+ * alone is.  0.7 serves eight entries of five libraries better than 0 and 1. */
+static const double ALONE = 0.7;
+
 /* Compute side: seconds of all tiles on all SMs. */
 static double core_seconds(const struct call *a, const struct rl_machine *m,
                            const double *c, double part[2], double *merge)
@@ -219,12 +226,19 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
         bm * bn * 2 * (a->d + a->dv) * m->sm / (efficiency(c, a->d) * m->peak[a->unit]) +
         c[EXP] * exp_s + c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
     double skipped = c[SKIP] * exp_s; /* the mask, evaluated for every tile walked */
-    if (a->window > 0)
-        tile = c[WINDOW] * tile + skipped;
+    if (a->window > 0) {
+        double edge = (bm / group + bn) / (a->window + bm / group + bn);
+        if (a->window >= a->s)
+            edge = 0;
+        tile *= 1 + (c[WINDOW] - 1) * edge;
+        if (a->window < NARROW)
+            tile += skipped;
+    }
     double body =
         (heads * (t.all * tile + t.skip * skipped) + ctas * c[CTA] * rl_kern_us(m)) /
         m->sm;
-    double lone = c[LONE] * (t.longest * tile + t.skipmax * skipped);
+    double lone =
+        c[LONE] * pow(128 / a->d, ALONE) * (t.longest * tile + t.skipmax * skipped);
     part[0] = body;
     part[1] = lone;
     if (c[SCHED] >= 3)
@@ -265,7 +279,7 @@ double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *
     double memory = memory_seconds(&a, m, c, &glue);
     double us = rl_kern_us(m);
     double fixed = c[FIXED] + (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
-    if (a.window > 0 && c[SCHED] != 2 && c[PACK] != 2)
+    if (a.window > 0 && a.window < NARROW && c[SCHED] != 2 && c[PACK] != 2)
         fixed += c[EXTRA];
     if (part) {
         part[RL_B_COMPUTE] = core[0];

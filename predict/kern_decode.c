@@ -38,8 +38,8 @@ enum {
     CTA_ALT,
     SIMT,
     EXTRA,
-    FIX64,
-    FIX192,
+    TALL,
+    FIXDIM,
     PACK,
     ROWS,
     CUT,
@@ -66,18 +66,20 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
      "vector kernel: elements of K and V per clock and SM"},
     {"extra", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2,
-     "copies of packed queries (pack 2); more launches under a window"},
-    {"fix64", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2, "more launches at head dim 64"},
-    {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3, "more launches at head dim 192"},
+     "copies of packed queries (pack 2); else more launches at head dim 64"},
+    {"tall", "1", RL_C_LOG, 1, 0.2, 6, 0.4, "a CTA of more than 16 rows, in cta"},
+    {"fixdim", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3,
+     "more launches at head dim 192 (pack 2: at 64)"},
     {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
      "query group packed: 0 no, 1 yes, 2 without window only"},
-    {"rows", "1", RL_C_CHOICE, 4, 0, 4, 0,
-     "row tile 16 << rows; 4: 16, 64 or 128 by group"},
-    {"cut", "1", RL_C_CHOICE, 1, 0, 5, 0,
+    {"rows", "1", RL_C_CHOICE, 4, 0, 5, 0,
+     "row tile 16 << rows; 4: 16, 64 or 128 by group; 5: 64 at most above head dim 128"},
+    {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
-     "count those outside the window"},
-    {"alt", "1", RL_C_CHOICE, 0, 0, 2, 0,
-     "vector kernel: 0 never, 1 groups below 4, 2 groups 1 and above 32 (unpacked)"},
+     "count those outside the window; 6: parts as XQA makes them"},
+    {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
+     "vector kernel: 0 never, 1 groups below 4, 2 and 3 TensorRT-LLM's: groups 1 and "
+     "above 32, small calls; 4 or 3 blocks of 256 threads an SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -87,8 +89,22 @@ struct call {
     double width;       /* elements of K and V of one key */
     int packed, alt;
     double rows, ctas, splits; /* row tile; CTAs before splitting */
+    double waves, at_once;     /* of the vector kernel: blocks in turn, together */
     enum rl_unit unit;
 };
+
+/* Does the vector kernel run?  TensorRT-LLM takes it where XQA has no kernel (groups of 1
+ * and above 32) or blocks for less than a quarter of the SMs, unless the cache is fp8
+ * (decoderXQAImplJIT); on tcgen05 trtllm-gen takes small calls. */
+static int runs_vector(const struct call *a, const struct rl_machine *m, const double *c,
+                       double group)
+{
+    if (c[ALT] < 2)
+        return c[ALT] == 1 && group < 4;
+    double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
+    int small = m->cc / 10 != 10 && a->kvb >= 2 && 4 * blocks < m->sm;
+    return group < 2 || group > 32 || small;
+}
 
 static void call_of(const double *p, const struct rl_machine *m, const double *c,
                     struct call *a)
@@ -112,30 +128,61 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
-    int odd_group = group < 2 || group > 32;
-    a->alt = c[ALT] == 1 ? group < 4 : c[ALT] == 2 && odd_group;
+    a->alt = runs_vector(a, m, c, group);
     a->packed =
         c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
-    if (a->alt && c[ALT] == 2)
+    if (a->alt && c[ALT] >= 2)
         a->packed = 0;
     a->group = a->packed ? group : 1;
     a->width = a->d + a->dv;
 }
 
-/* CTAs before splitting, and the parts each cache is split into.  Splits are a
- * real number: what the kernels round differently. */
+/* TensorRT-LLM's vector kernel (MMHA), a block per sequence and query head: an SM holds
+ * `most` blocks of 256 threads; fewer blocks than that get 512 or 1,024 threads, and
+ * where SMs stay idle share the cache, a step of `loop` keys each at least.  Rounded up,
+ * so that the shares often need a second wave (decoderMaskedMultiheadAttentionLaunch.h).
+ */
+static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
+{
+    double wide = a->d <= 64 ? 64 : a->d <= 128 ? 128 : 256;
+    double factor = fmin(ceil(most * m->sm / a->ctas), most);
+    double threads = factor >= 4 ? 1024 : factor >= 2 ? 512 : 256;
+    double at_once = fmax(1, floor(most * 256 / threads)), slots = at_once * m->sm;
+    double loop = threads * 64 / wide;
+    a->splits = fmax(1, fmin(ceil(slots / a->ctas), ceil((a->s + 1) / loop)));
+    a->waves = ceil(a->ctas * a->splits / slots);
+    a->at_once = fmin(at_once, ceil(a->ctas * a->splits / m->sm));
+}
+
+/* TensorRT-LLM's tensor-core kernel (XQA): parts of 128 keys, fewer by a square root for
+ * the merge's sake, eight waves at most (decoderXQAImplCommon.h). */
+static void xqa_grid(struct call *a, const struct rl_machine *m)
+{
+    double parts = a->s / 128;
+    parts = fmin(fmin(parts, sqrt(8 * parts)), 8 * m->sm / a->ctas);
+    a->splits = fmax(1, parts);
+}
+
+/* CTAs before splitting, and the parts each cache is split into.  But for the vector
+ * kernel's they are a real number: what the kernels round differently. */
 static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
 {
     double rows = a->group * a->l;
-    a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? 128 : rows > 16 ? 64 : 16;
+    double most = c[ROWS] == 5 && a->d > 128 ? 64 : 128;
+    a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? most : rows > 16 ? 64 : 16;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
-    a->splits = 1;
-    int mmha = a->alt && c[ALT] == 2; /* splits by itself, one block to an SM */
+    a->splits = a->waves = a->at_once = 1;
+    int mmha = a->alt && c[ALT] >= 2;
     if (!mmha && (c[CUT] < 1 || (c[PACK] == 2 && !a->packed)))
         return;
-    double least = mmha ? 256 : c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
+    double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
-    a->splits = fmax(1, fmin((mmha ? 1 : c[OCC]) * m->sm / a->ctas, keys / least));
+    if (mmha)
+        mmha_grid(a, m, c[ALT] == 2 ? 4 : 3);
+    else if (c[CUT] == 6)
+        xqa_grid(a, m);
+    else
+        a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
 }
 
 /* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
@@ -158,32 +205,37 @@ static double cache_seconds(const struct call *a, const struct rl_machine *m,
 static void cta_seconds(const struct call *a, const struct rl_machine *m, const double *c,
                         double *compute, double *alone)
 {
-    double elements = a->keys * a->width;
-    *alone = elements * a->kvb / a->splits * m->sm / (c[RATE] * m->dram_peak);
-    if (a->alt) {
+    double elements = a->keys * a->width, part = elements / a->splits;
+    if (c[CUT] == 6 && !a->alt) /* cut without regard to the window */
+        part = fmin(elements, a->s * a->width / a->splits);
+    *alone = a->waves * part * a->kvb * m->sm / (c[RATE] * m->dram_peak);
+    if (a->alt && c[ALT] == 1) {
         double busy = fmin(m->sm, a->ctas * fmax(1, a->keys / 256));
         *compute = a->ctas * a->group * elements / (c[SIMT] * m->clock_hz * busy);
-        if (c[ALT] == 1)
-            *alone = 0;
+        *alone = 0;
+        return;
+    }
+    if (a->alt) {
+        *compute = a->waves * a->at_once * part / (c[SIMT] * m->clock_hz);
         return;
     }
     *compute = a->ctas * a->rows * elements * 2 / (c[EFF] * m->peak[a->unit]);
 }
 
-/* What CTAs cost beside streaming.  TensorRT-LLM's tensor-core kernel (alt 2)
- * hides the first wave in the fixed time; its vector one runs more than one wave
- * with smaller blocks, several to an SM. */
+/* What CTAs cost beside streaming.  A wave of the vector kernel's costs the same
+ * whatever its blocks, and that kernel needs a launch less (it rotates and appends by
+ * itself): half a wave.  flashinfer's one shares a CTA among the group. */
 static double launch_seconds(const struct call *a, const struct rl_machine *m,
                              const double *c)
 {
-    enum { SMALL_BLOCKS = 6 };
-    double one = (a->alt ? c[CTA_ALT] : c[CTA]) * pow(a->d / 128, c[CTA_WIDE]);
-    double per = a->ctas * a->splits / m->sm, us = rl_kern_us(m);
-    if (c[ALT] < 2)
-        per = fmax(1, per);
-    else if (a->alt) /* from one and a half waves on, in full from two and a half */
-        per = fmax(fmax(1, per),
-                   fmin(SMALL_BLOCKS, SMALL_BLOCKS * (a->ctas / m->sm - 1.5)));
+    int tall = !a->alt && a->group * a->l > 16;
+    double wide = tall && c[ROWS] == 5 ? 1 : pow(a->d / 128, c[CTA_WIDE]);
+    double one = a->alt ? c[CTA_ALT] * wide : c[CTA] * wide * (tall ? c[TALL] : 1);
+    if (c[ALT] == 1 && a->alt)
+        one /= a->group;
+    double per = fmax(1, a->ctas * a->splits / m->sm), us = rl_kern_us(m);
+    if (a->alt && c[ALT] >= 2)
+        per = 4 * a->waves - 2;
     return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
 }
 
@@ -203,12 +255,15 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
     cta_seconds(&a, m, c, &compute, &alone);
     double ctas = launch_seconds(&a, m, c);
     double stream = p_norm3(cache, compute, alone, c[NORM]);
-    double fixed =
-        c[FIXED] + (a.d <= 64 ? c[FIX64] : 0) + (a.d > 128 && a.d <= 192 ? c[FIX192] : 0);
+    int d192 = a.d > 128 && a.d <= 192, d64 = a.d <= 64;
+    double fixed = c[FIXED];
+    if (d64 && c[PACK] != 2)
+        fixed += c[EXTRA];
+    if (c[PACK] == 2 ? d64 : d192)
+        fixed += c[FIXDIM];
     if (a.splits > 1)
         fixed += c[SPLIT0] * fmin(1, 2 * (a.splits - 1)) + c[SPLIT] * log2(a.splits);
-    int copies = a.packed && a.b > 1 && a.kv_heads > 1;
-    if (c[PACK] == 2 ? copies : a.window > 0)
+    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1)
         fixed += c[EXTRA];
     double append = a.b * a.l * fmin(1, a.kv_heads * a.d / 512) * c[TOKEN] * us / m->sm;
     if (part) {

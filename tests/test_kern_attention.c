@@ -183,6 +183,82 @@ Test(kern_attention, limits)
     cr_assert(t > stream && t < 1.2 * stream, "%g s, %g s of DRAM", t, stream);
 }
 
+static double seconds_of(const struct rl_op_type *op, const double *c,
+                         const struct rl_machine *m, const char *text)
+{
+    struct rl_error err = {0};
+    double p[RL_MAXPARAMS];
+    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s", err.text);
+    return op->time(p, m, c, NULL);
+}
+
+static void choose_variant(const struct rl_op_type *op, double *c, const char *name,
+                           double v)
+{
+    for (int i = 0; op->coef[i].name; i++)
+        if (!strcmp(op->coef[i].name, name))
+            c[i] = v;
+}
+
+#define HEADS " q_len=1 head_dim=128 dtype=bf16 "
+
+/* TensorRT-LLM's vector kernel on 132 SMs: 8 heads of 8 sequences in three parts each are
+ * two waves of one block an SM (27.1 us measured), 80 blocks of 2 sequences one (16.6).
+ */
+Test(kern_attention, vector_kernel_runs_whole_waves)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 1);
+    priors(op, c);
+    choose_variant(op, c, "alt", 2);
+    double two = seconds_of(op, c, &m, HEADS "batch=8 kv_len=1024 heads=8 kv_heads=8");
+    double one = seconds_of(op, c, &m, HEADS "batch=2 kv_len=2048 heads=8 kv_heads=8");
+    cr_expect(two > 1.3 * one, "%g s in two waves, %g in one", two, one);
+}
+
+/* Groups that XQA serves go to the vector kernel while their blocks leave three quarters
+ * of the SMs idle, but neither with an fp8 cache nor on tcgen05. */
+Test(kern_attention, small_calls_take_the_vector_kernel)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    const char *few = HEADS "batch=4 kv_len=64 heads=64 kv_heads=8 kv_dtype=bf16";
+    const char *narrow = HEADS "batch=4 kv_len=64 heads=64 kv_heads=8 kv_dtype=fp8";
+    struct rl_machine m;
+    double c[RL_MAXCOEFS], slow[RL_MAXCOEFS];
+    h100(&m, 1);
+    priors(op, c);
+    choose_variant(op, c, "alt", 2);
+    memcpy(slow, c, sizeof c);
+    choose_variant(op, slow, "cta_alt", 20);
+    cr_expect(seconds_of(op, slow, &m, few) > 2 * seconds_of(op, c, &m, few));
+    cr_expect(!(seconds_of(op, slow, &m, narrow) > seconds_of(op, c, &m, narrow)));
+    m.cc = 100;
+    cr_expect(!(seconds_of(op, slow, &m, few) > seconds_of(op, c, &m, few)));
+}
+
+/* A window wider than the prompt masks nothing; a narrow one pays at its edge. */
+Test(kern_attention, mask_costs_at_the_edge_of_a_window)
+{
+    const struct rl_op_type *op = &rl_op_attention_prefill;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS], dear[RL_MAXCOEFS];
+    const char *rest = "batch=4 q_len=4096 kv_len=4096 heads=32 kv_heads=8 head_dim=128 "
+                       "dtype=bf16 window=";
+    char none[200], wide[200], narrow[200];
+    snprintf(none, sizeof none, "%s0", rest);
+    snprintf(wide, sizeof wide, "%s8192", rest);
+    snprintf(narrow, sizeof narrow, "%s128", rest);
+    h100(&m, 1);
+    priors(op, c);
+    memcpy(dear, c, sizeof c);
+    choose_variant(op, dear, "window", 4);
+    double t = seconds_of(op, dear, &m, none);
+    cr_expect(fabs(seconds_of(op, dear, &m, wide) / t - 1) < 1e-9);
+    cr_expect(seconds_of(op, dear, &m, narrow) > 1.3 * seconds_of(op, c, &m, narrow));
+}
+
 /* A cache that repeated calls find in L2 is read from DRAM in a model's pass. */
 /* What an operator alone takes and a model counts elsewhere (MLA): the host's time and
  * the up-projection. */

@@ -273,8 +273,8 @@ Test(rows_attention, errors_stay_where_they_are)
     for (int i = 0; i < N; i++)
         e[i] = error_of(db, i, &inside);
     qsort(e, N, sizeof *e, ascending);
-    cr_expect(e[N / 2] < 0.06, "median error %.3f", e[N / 2]);
-    cr_expect(e[N * 9 / 10] < 0.22, "90th percentile %.3f", e[N * 9 / 10]);
+    cr_expect(e[N / 2] < 0.05, "median error %.3f", e[N / 2]);
+    cr_expect(e[N * 9 / 10] < 0.18, "90th percentile %.3f", e[N * 9 / 10]);
     cr_expect(inside >= 0.85 * N, "%d of %d rows inside their interval", inside, N);
     rl_kernel_db_free(db);
 }
