@@ -63,7 +63,8 @@ static const char *const number_keys[] = {"act.bytes",
                                           "step.launches.decode",
                                           "step.launches.prefill"};
 
-/* Of those, such as may differ by device or SM: KEY@DEVICE, KEY@sm86; so may coef. */
+/* Of those, such as may differ by device or SM: KEY@DEVICE, KEY@sm86; so may coef,
+ * and speed by SM. */
 static const char *const here_keys[] = {"chunk", "energy.pause_j", "spread.decode",
                                         "spread.host", "spread.prefill"};
 
@@ -175,7 +176,9 @@ static bool number_known(const char *key)
 
 static bool where_known(const char *key, const char *at)
 {
-    return !strncmp(key, "coef.", 5) || !*at || among(here_keys, LENGTH(here_keys), key);
+    return !strncmp(key, "coef.", 5) || !*at ||
+           (!strncmp(key, "speed.", 6) && !strncmp(at, "@sm", 3)) ||
+           among(here_keys, LENGTH(here_keys), key);
 }
 
 /* Every word of a list must pass: a kernel, a dtype, a size or range of sizes; and
