@@ -6,25 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whose coefficients: a back end, on a part of compute capability cc. */
+struct place {
+    const struct rl_runtime *r;
+    int cc; /* 87 for 8.7; 0: not NVIDIA */
+};
+
+/* KEY@sm87 of the runtime on such a part, else KEY, else v. */
+static double num_at(const struct place *at, const char *key, double v)
+{
+    char here[112];
+
+    v = rl_runtime_num(at->r, key, v);
+    snprintf(here, sizeof here, "%s@sm%d", key, at->cc);
+    return at->cc > 0 ? rl_runtime_num(at->r, here, v) : v;
+}
+
 /* speed.NAME.COEF.DTYPE, of a recipe's base or its own, else speed.NAME.COEF, else
  * the value given. */
-static double coef_of(const struct rl_runtime *r, const char *name, const char *coef,
+static double coef_of(const struct place *at, const char *name, const char *coef,
                       enum rl_dtype dt, double v)
 {
     char key[96];
 
     snprintf(key, sizeof key, "speed.%s.%s", name, coef);
-    v = rl_runtime_num(r, key, v);
+    v = num_at(at, key, v);
     snprintf(key, sizeof key, "speed.%s.%s.%s", name, coef,
              rl_dtype(rl_dtype_base(dt))->name);
-    v = rl_runtime_num(r, key, v);
+    v = num_at(at, key, v);
     snprintf(key, sizeof key, "speed.%s.%s.%s", name, coef, rl_dtype(dt)->name);
-    return rl_runtime_num(r, key, v);
+    return num_at(at, key, v);
 }
 
-void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
+void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r, int cc,
                     const char *glue, enum rl_dtype dt, struct rl_choice *out)
 {
+    const struct place at = {r, cc};
     const double z90 = 1.645; /* 5 and 95 % of a normal */
 
     memset(out, 0, sizeof *out);
@@ -32,9 +49,9 @@ void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
     out->trust = RL_TRUST_PRIOR;
     for (int i = 0; impl->coef[i].name; i++) {
         const char *coef = impl->coef[i].name;
-        double v = coef_of(r, "all", coef, RL_DT_NONE, impl->coef[i].prior);
-        v = coef_of(r, impl->op->name, coef, dt, v);
-        out->coef[i] = glue ? coef_of(r, glue, coef, dt, v) : v;
+        double v = coef_of(&at, "all", coef, RL_DT_NONE, impl->coef[i].prior);
+        v = coef_of(&at, impl->op->name, coef, dt, v);
+        out->coef[i] = glue ? coef_of(&at, glue, coef, dt, v) : v;
     }
     out->log_lo = -z90 * impl->log_sd;
     out->log_hi = z90 * impl->log_sd;

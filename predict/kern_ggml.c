@@ -9,7 +9,8 @@
  * vendor's BLAS in fp16 with fp16 accumulation (GeForce parts run that at full
  * rate); 1 multiplies blocks as int8 (mmq), where an SM does so much a clock whatever its
  * matrix units are: it unpacks, and scales every block's sum in floats; 2 unpacks inside
- * its own kernel.
+ * its own kernel.  A kernel chosen up to some rows costs no more there than the next one
+ * does from there on.
  * Activations are fp32 and are converted before and after.
  * attention without flash: scores in memory as fp32, written, read and written
  * by softmax, narrowed to fp16 and read; one query: K and V pass once through
@@ -82,7 +83,8 @@ enum {
     G_EFF,
     G_DEQ,
     G_ULANE,
-    G_BLOCK_RATE
+    G_BLOCK_RATE,
+    G_MMQMAX
 };
 
 static const struct rl_coef gemm_coef[] = {
@@ -99,8 +101,10 @@ static const struct rl_coef gemm_coef[] = {
     {"unpack", "1", RL_C_LOG, 0.95, 0.2, 2, 0.3,
      "DRAM rate of the sheet that unpacking reaches"},
     {"unpack_lane", "B/clk/SM", RL_C_LOG, 6.1, 1, 64, 0.3, "read and written by one SM"},
-    {"block_rate", "FLOP/clk/SM", RL_C_LOG, 640, 200, 2000, 0.2,
+    {"block_rate", "FLOP/clk/SM", RL_C_LOG, 640, 20, 2000, 0.2,
      "int8 blocks: unpacked, scaled and summed by one SM"},
+    {"mmqmax", "1", RL_C_LINEAR, 0, 0, 128, 0,
+     "mode 0: rows up to which it is int8 blocks"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -132,41 +136,78 @@ static double blas_time(const double *p, const struct rl_machine *m, double eff)
     return rl_kern_gemm_time(q, &mc, c, NULL);
 }
 
-static double gemm_time(const double *p, const struct rl_machine *m, const double *c,
-                        double part[RL_NBOUNDS])
+/* BLAS in fp16 between conversions; block formats are unpacked to memory first. */
+static double narrowed_time(const double *p, const struct rl_machine *m, const double *c,
+                            double part[RL_NBOUNDS])
 {
     enum rl_dtype dt = (enum rl_dtype)p[RL_GEMM_DTYPE];
     double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
-    double weights = n * k * rl_dtype_bytes(dt), flop = 2 * rows * n * k;
-    bool blocks = dt >= RL_DT_Q8_0;
+    double launch = (c[G_KERNELS] + 2) * kernel_s(m, c[G_FIXED]);
+    double memory = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]) +
+                    stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
+    double compute = blas_time(p, m, c[G_EFF]);
 
-    if (rows <= c[G_VECMAX])
-        return vec_time(p, m, c, part);
+    if (dt >= RL_DT_Q8_0) {
+        double bytes = n * k * (rl_dtype_bytes(dt) + 2);
+        memory += rl_join(bytes / (c[G_DEQ] * m->dram_net),
+                          bytes / (c[G_ULANE] * m->sm * m->clock_hz), c[G_JOIN]);
+        launch += kernel_s(m, c[G_FIXED]);
+    }
+    set_part(part, compute, memory, launch);
+    return launch + compute + memory;
+}
+
+/* One kernel that unpacks on its way, for products of int8 blocks or of fp16. */
+static double tiles_time(const double *p, const struct rl_machine *m, const double *c,
+                         enum rl_unit unit, double part[RL_NBOUNDS])
+{
+    double rows = p[RL_GEMM_M], n = p[RL_GEMM_N], k = p[RL_GEMM_K];
+    double weights = n * k * rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
     double launch = c[G_KERNELS] * kernel_s(m, c[G_FIXED]);
     double x = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]);
-    double y = stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
-    double memory = weights / (c[G_DRAM] * m->dram_net), compute, unpack = 0;
-    if (c[G_MODE] < 1) {
-        compute = blas_time(p, m, c[G_EFF]);
-        if (blocks) {
-            double bytes = weights + 2 * n * k;
-            unpack = rl_join(bytes / (c[G_DEQ] * m->dram_net),
-                             bytes / (c[G_ULANE] * m->sm * m->clock_hz), c[G_JOIN]);
-            launch += kernel_s(m, c[G_FIXED]);
-        }
-        launch += 2 * kernel_s(m, c[G_FIXED]);
-        memory = unpack + x + y;
-        set_part(part, compute, memory, launch);
-        return launch + compute + memory;
-    }
-    enum rl_unit unit = c[G_MODE] < 2 && blocks ? RL_INT8 : RL_FP16;
-    memory = rl_join(memory, weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
+    double memory = rl_join(weights / (c[G_DRAM] * m->dram_net),
+                            weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
     double rate = c[G_EFF] * m->peak[unit];
+
     if (unit == RL_INT8)
         rate = fmin(rate, c[G_BLOCK_RATE] * m->sm * m->clock_hz);
-    compute = flop / rate;
+    double compute = 2 * rows * n * k / rate;
     set_part(part, compute, memory + x, launch);
     return launch + x + rl_join(compute, memory, c[G_JOIN]);
+}
+
+/* Beyond the vector kernel's rows.  Where BLAS takes over at some number of rows, what
+ * goes before it costs no more than BLAS does there: that is why it does. */
+static double matrix_time(const double *p, const struct rl_machine *m, const double *c,
+                          double part[RL_NBOUNDS])
+{
+    bool blocks = (enum rl_dtype)p[RL_GEMM_DTYPE] >= RL_DT_Q8_0;
+    double q[RL_MAXPARAMS];
+
+    if (c[G_MODE] >= 1)
+        return tiles_time(p, m, c, c[G_MODE] < 2 && blocks ? RL_INT8 : RL_FP16, part);
+    if (!blocks || p[RL_GEMM_M] > c[G_MMQMAX])
+        return narrowed_time(p, m, c, part);
+    memcpy(q, p, sizeof q);
+    q[RL_GEMM_M] = c[G_MMQMAX] + 1;
+    return fmin(tiles_time(p, m, c, RL_INT8, part), narrowed_time(q, m, c, NULL));
+}
+
+/* The same of the vector kernel: its last rows cost no more than the next kernel's
+ * first, but for one row, which is fitted to runs. */
+static double gemm_time(const double *p, const struct rl_machine *m, const double *c,
+                        double part[RL_NBOUNDS])
+{
+    double q[RL_MAXPARAMS];
+
+    if (p[RL_GEMM_M] > c[G_VECMAX])
+        return matrix_time(p, m, c, part);
+    memcpy(q, p, sizeof q);
+    q[RL_GEMM_M] = c[G_VECMAX] + 1;
+    double next = matrix_time(q, m, c, NULL);
+    q[RL_GEMM_M] = 1;
+    double one = vec_time(q, m, c, NULL);
+    return fmin(vec_time(p, m, c, part), fmax(one, next));
 }
 
 /* attention */

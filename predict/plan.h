@@ -174,7 +174,16 @@ struct rl_attn_refusal {
 const struct rl_attn_kernel *rl_attn_kernel(const struct rl_plan *pl,
                                             const struct rl_attn_call *call,
                                             struct rl_attn_refusal *why);
-/* Is size one of "64 80 128:256:8" (numbers, and FROM:TO:STEP)? */
+/* The kernel of that name, or NULL. */
+const struct rl_attn_kernel *rl_attn_kernel_named(const char *name, size_t len);
+
+/* One word of a list "64 80 128:256:8": a number, FROM:TO or FROM:TO:STEP. */
+struct rl_sizes {
+    double from, to, step;
+};
+/* Reads the word at s; returns the next one, NULL where s holds no such word. */
+const char *rl_sizes_next(const char *s, struct rl_sizes *z);
+/* Is size one of the list? */
 bool rl_size_in(const char *list, double size);
 
 /* Does the runtime run on the device? */

@@ -31,21 +31,29 @@ static const char *kernel_str(const struct rl_plan *pl, const char *kernel,
     return rl_runtime_str(pl->runtime, key, NULL);
 }
 
-/* Sizes "64 80 128:256:8": numbers, and FROM:TO:STEP. */
+const char *rl_sizes_next(const char *s, struct rl_sizes *z)
+{
+    char *end;
+
+    z->from = z->to = strtod(s, &end);
+    z->step = 1;
+    if (end == s)
+        return NULL;
+    if (*end == ':')
+        z->to = strtod(end + 1, &end);
+    if (*end == ':')
+        z->step = strtod(end + 1, &end);
+    return *end && *end != ' ' ? NULL : end + strspn(end, " ");
+}
+
 bool rl_size_in(const char *list, double size)
 {
+    struct rl_sizes z;
+
     while (list && *list) {
-        char *end;
-        double from = strtod(list, &end), to = from, step = 1;
-        if (end == list)
-            return false;
-        if (*end == ':')
-            to = strtod(end + 1, &end);
-        if (*end == ':')
-            step = strtod(end + 1, &end);
-        if (size >= from && size <= to && fmod(size - from, step) == 0)
+        list = rl_sizes_next(list, &z);
+        if (list && size >= z.from && size <= z.to && fmod(size - z.from, z.step) == 0)
             return true;
-        list = end + strspn(end, " ");
     }
     return false;
 }
@@ -71,7 +79,7 @@ static const char *refuses(const struct rl_plan *pl, const char *kernel,
     return buf;
 }
 
-static const struct rl_attn_kernel *kernel_named(const char *name, size_t len)
+const struct rl_attn_kernel *rl_attn_kernel_named(const char *name, size_t len)
 {
     for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
         if (strlen(k->name) == len && !strncmp(k->name, name, len))
@@ -99,7 +107,7 @@ const struct rl_attn_kernel *rl_attn_kernel(const struct rl_plan *pl,
     why->kernel = NULL;
     for (const char *s = order_of(pl); *s;) {
         size_t len = strcspn(s, " ");
-        const struct rl_attn_kernel *k = kernel_named(s, len);
+        const struct rl_attn_kernel *k = rl_attn_kernel_named(s, len);
         if (k && !refuses(pl, k->name, call, buf, sizeof buf))
             return k;
         if (k && !why->kernel) {
@@ -129,7 +137,9 @@ int rl_bind_attention(struct rl_plan *pl, struct rl_bound_node *b, enum rl_dtype
     if (!b->attn)
         return rl_fail(err, RL_ECONFLICT, NULL, 0,
                        "runtime '%s' has no attention kernel for '%s': %s %s",
-                       pl->runtime->name, pl->model->id, why.kernel->words, why.text);
+                       pl->runtime->name, pl->model->id,
+                       why.kernel ? why.kernel->words : "attn.order",
+                       why.kernel ? why.text : "names none");
     if (why.kernel)
         rl_plan_note(pl, "attention falls back to %s: %s %s", b->attn->words,
                      why.kernel->words, why.text);

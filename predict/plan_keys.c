@@ -63,7 +63,8 @@ static const char *const number_keys[] = {"act.bytes",
                                           "step.launches.decode",
                                           "step.launches.prefill"};
 
-/* Of those, such as may differ by device or SM: KEY@DEVICE, KEY@sm86; so may coef. */
+/* Of those, such as may differ by device or SM: KEY@DEVICE, KEY@sm86; so may coef,
+ * and speed by SM. */
 static const char *const here_keys[] = {"chunk", "energy.pause_j", "spread.decode",
                                         "spread.host", "spread.prefill"};
 
@@ -150,12 +151,8 @@ static bool of_attn(const char *key, const char *whats)
     char copy[LONGEST], *word[4];
 
     snprintf(copy, sizeof copy, "%s", key);
-    if (cut(copy, word) != 3 || strcmp(word[0], "attn") || !rl_word_in(whats, word[2]))
-        return false;
-    for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
-        if (!strcmp(k->name, word[1]))
-            return true;
-    return false;
+    return cut(copy, word) == 3 && !strcmp(word[0], "attn") &&
+           rl_word_in(whats, word[2]) && rl_attn_kernel_named(word[1], strlen(word[1]));
 }
 
 static bool number_known(const char *key)
@@ -179,32 +176,34 @@ static bool number_known(const char *key)
 
 static bool where_known(const char *key, const char *at)
 {
-    return !strncmp(key, "coef.", 5) || !*at || among(here_keys, LENGTH(here_keys), key);
+    return !strncmp(key, "coef.", 5) || !*at ||
+           (!strncmp(key, "speed.", 6) && !strncmp(at, "@sm", 3)) ||
+           among(here_keys, LENGTH(here_keys), key);
 }
 
-/* Every word of a list must pass: a kernel, a dtype, a size or range of sizes. */
+/* Every word of a list must pass: a kernel, a dtype, a size or range of sizes; and
+ * there is one at least. */
 static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char *word),
                       const char *expected, struct rl_error *err)
 {
     char word[LONGEST];
 
-    for (const char *s = r->value[i]; *s;) {
+    const char *s = r->value[i];
+
+    do {
         size_t len = strcspn(s, " ");
         snprintf(word, sizeof word, "%.*s", (int)len, s);
         if (!good(word))
             return rl_fail(err, RL_EVALUE, r->file, r->line[i],
                            "'%s': expected %s, got '%s'", r->key[i], expected, word);
         s += len + strspn(s + len, " ");
-    }
+    } while (*s);
     return 0;
 }
 
 static bool is_kernel(const char *word)
 {
-    for (const struct rl_attn_kernel *k = rl_attn_kernels; k->name; k++)
-        if (!strcmp(k->name, word))
-            return true;
-    return false;
+    return rl_attn_kernel_named(word, strlen(word)) != NULL;
 }
 
 static bool is_dtype(const char *word)
@@ -212,15 +211,16 @@ static bool is_dtype(const char *word)
     return rl_dtype_parse(word) >= 0;
 }
 
-/* A number, FROM:TO or FROM:TO:STEP. */
+/* Heads are whole numbers, at most this wide. */
+enum { WIDEST = 65536 };
+
 static bool is_sizes(const char *word)
 {
-    double from, to, step;
-    int used[3] = {0, 0, 0}, n = sscanf(word, "%lf%n:%lf%n:%lf%n", &from, &used[0], &to,
-                                        &used[1], &step, &used[2]);
+    struct rl_sizes z;
+    const char *end = rl_sizes_next(word, &z);
 
-    return n > 0 && !word[used[n - 1]] && from > 0 && (n < 2 || to >= from) &&
-           (n < 3 || step > 0);
+    return end && !*end && z.from > 0 && z.to >= z.from && z.to <= WIDEST && z.step > 0 &&
+           z.step <= WIDEST;
 }
 
 static int check_attn(const struct rl_runtime *r, int i, struct rl_error *err)
@@ -253,6 +253,25 @@ static bool text_known(const char *key)
            (!strncmp(key, "impl.", 5) && rl_op_find(key + 5));
 }
 
+/* Numbers that mean something within bounds only: a capability written 80 for 8.0 is
+ * one that no part has, and everything would fall back. */
+static int check_range(const struct rl_runtime *r, int i, const char *key, double v,
+                       struct rl_error *err)
+{
+    bool cc = !strcmp(key, "cc_min") || of_attn(key, "cc_min");
+    bool score = !strcmp(key, "attn.score_live") || !strcmp(key, "attn.score_bytes");
+
+    if (cc && !(v >= 1 && v < 20))
+        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+                       "'%s': expected a compute capability such as 8.0, got '%s'",
+                       r->key[i], r->value[i]);
+    if (score && !(v > 0 && v <= 256))
+        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+                       "'%s': expected bytes of a score, above 0 and up to 256, got '%s'",
+                       r->key[i], r->value[i]);
+    return 0;
+}
+
 static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
 {
     size_t len = strcspn(r->key[i], "@");
@@ -268,7 +287,7 @@ static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
     if (rl_parse_number(r->value[i], &v))
         return rl_fail(err, RL_EVALUE, r->file, r->line[i],
                        "'%s': expected a number, got '%s'", r->key[i], r->value[i]);
-    return 0;
+    return check_range(r, i, key, v, err);
 }
 
 int rl_runtime_check(const struct rl_runtime *r, struct rl_error *err)

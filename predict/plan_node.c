@@ -160,7 +160,7 @@ static void choose(const struct rl_plan *pl, const struct rl_kernel_db *db,
     const struct rl_impl *impl = rl_impl_find(all, op, pl->device->is_cpu);
 
     if (impl) {
-        rl_choose_impl(impl, pl->runtime, glue, dt, c);
+        rl_choose_impl(impl, pl->runtime, pl->machine.cc, glue, dt, c);
         return;
     }
     rl_choose(db, pl->device, pl->runtime, op, impl_name, dt, kv, c);

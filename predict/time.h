@@ -39,9 +39,9 @@ void rl_choose(const struct rl_kernel_db *db, const struct rl_device *d,
 
 /* Those of a stack's own implementation, for weights or caches of format dt:
  * pooled over devices, the runtime's own where its file has some (speed.all.COEF,
- * speed.OP.COEF[.DTYPE], speed.GLUE.COEF[.DTYPE], the last one wins; glue may be
- * NULL). */
-void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r,
+ * speed.OP.COEF[.DTYPE], speed.GLUE.COEF[.DTYPE], the last one wins, each with @sm87
+ * on a part of that capability before the one without; glue may be NULL). */
+void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r, int cc,
                     const char *glue, enum rl_dtype dt, struct rl_choice *out);
 
 /* The same by names, as the ops files hold them. */

@@ -88,7 +88,7 @@ void rl_op_setup(struct rl_op_setup *s, const struct rl_kernel_db *db,
     ask.impl = impl && s->impl_known ? impl : usual_impl(runtime, op);
     rl_op_dtypes(op, p, &ask.dtype, &ask.kv_dtype);
     if (own && (!impl || !s->impl_known || !strcmp(impl, own->name)))
-        rl_choose_impl(own, runtime, NULL, ask.dtype, &s->choice);
+        rl_choose_impl(own, runtime, device->cc, NULL, ask.dtype, &s->choice);
     else
         rl_choose_by(&ask, &s->choice);
     rl_machine_init(&s->machine, device, 1);

@@ -334,3 +334,85 @@ Test(ggml, a_step_grows_with_the_batch)
         before = step;
     }
 }
+
+/* More rows never take less time: the kernel of few rows costs no more at its last than
+ * the next one at its first.  F16 of May 2024 is left out: its vector kernel takes one
+ * row only, at a rate fitted to runs that BLAS exceeds on parts with much bandwidth. */
+static void expect_growing(struct asked a)
+{
+    struct rl_error err = {0};
+    struct rl_setup s = {.dtype = a.dtype, .devices = 1, .flash = -1};
+    struct rl_device *d = rl_device_load(source_dir(), a.device, &err);
+    struct rl_model *m = d ? rl_model_load(source_dir(), a.model, &err) : NULL;
+    struct rl_runtime *r = m ? rl_runtime_load(source_dir(), a.runtime, d, &err) : NULL;
+    struct rl_plan *pl = r ? rl_plan_new(source_dir(), d, m, r, &s, &err) : NULL;
+    double before = 0;
+
+    cr_assert(pl, "%s %s %s: %s", a.device, a.runtime, a.dtype, err.text);
+    for (int batch = 1; batch <= 40; batch++) {
+        struct rl_query q = query(512, 4);
+        struct rl_prediction p = {0};
+        q.batch = batch;
+        cr_assert(!rl_predict(pl, &q, &p, &err), "%s", err.text);
+        cr_expect(p.tpot_s.value > 0.995 * before,
+                  "%s %s %s, %d rows: %.4g ms after %.4g", a.device, a.runtime, a.dtype,
+                  batch, 1e3 * p.tpot_s.value, 1e3 * before);
+        before = p.tpot_s.value;
+    }
+    rl_plan_free(pl);
+    rl_runtime_free(r);
+    rl_model_free(m);
+    rl_device_free(d);
+}
+
+Test(ggml, no_step_falls_with_its_rows)
+{
+    static const char *const where[][2] = {{"h100-sxm-80gb", "llamacpp-cuda"},
+                                           {"rtx-4090", "llamacpp-cuda"},
+                                           {"v100-sxm2-16gb", "llamacpp-cuda"},
+                                           {"p100-pcie-16gb", "llamacpp-cuda"},
+                                           {"h100-sxm-80gb", "llamacpp-cuda-2024"},
+                                           {"rtx-4090", "llamacpp-cuda-2024"},
+                                           {"rtx-3090", "llamacpp-cuda-2024"},
+                                           {"apple-m2-ultra", "llamacpp-metal"},
+                                           {"apple-m2-ultra", "llamacpp-metal-2024"},
+                                           {"apple-m1-max", "llamacpp-metal-2024"},
+                                           {"mi300x-192gb", "llamacpp-hip"},
+                                           {"arc-b580-12gb", "llamacpp-vulkan"}};
+    static const char *const dtype[] = {"fp16", "bf16", "q8_0", "q6_k", "q4_k_m", "q4_0"};
+
+    for (size_t i = 0; i < sizeof where / sizeof *where; i++)
+        for (size_t k = 0; k < sizeof dtype / sizeof *dtype; k++)
+            if (k > 1 || strcmp(where[i][1], "llamacpp-cuda-2024"))
+                expect_growing((struct asked){where[i][0], "llama-3.1-8b", where[i][1],
+                                              dtype[k], 1, 0, -1});
+}
+
+/* The tensor-core kernel of F16 is Turing's and later: on a P100 the vector kernel takes
+ * 8 rows, on a V100 three, where an A100 has no step before 17. */
+Test(ggml, kernels_by_compute_capability)
+{
+    static const struct {
+        const char *device;
+        int last;
+    } row[] = {{"p100-pcie-16gb", 8}, {"v100-sxm2-16gb", 3}, {"a100-sxm-80gb", 16}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct asked a = {
+            row[i].device, "qwen2.5-1.5b", "llamacpp-cuda", "fp16", 1, 0, -1};
+        int step = 0;
+        double most = 0, before = 0;
+        for (int batch = 1; batch <= 20; batch++) {
+            struct rl_query q = query(512, 4);
+            q.batch = batch;
+            double t = ask(a, q).tpot_s.value;
+            if (batch > 1 && t / before > most) {
+                most = t / before;
+                step = batch - 1;
+            }
+            before = t;
+        }
+        cr_expect_eq(step, row[i].last, "%s: the step is after %d rows", row[i].device,
+                     step);
+    }
+}
