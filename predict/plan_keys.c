@@ -194,7 +194,7 @@ static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char
         size_t len = strcspn(s, " ");
         snprintf(word, sizeof word, "%.*s", (int)len, s);
         if (!good(word))
-            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+            return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                            "'%s': expected %s, got '%s'", r->key[i], expected, word);
         s += len + strspn(s + len, " ");
     } while (*s);
@@ -241,7 +241,7 @@ static int check_words(const struct rl_runtime *r, int i, struct rl_error *err)
     for (size_t k = 0; k < LENGTH(choice_keys); k++)
         if (!strcmp(choice_keys[k].key, r->key[i]) &&
             !rl_word_in(choice_keys[k].words, r->value[i]))
-            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+            return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                            "'%s': expected one of %s, got '%s'", r->key[i],
                            choice_keys[k].words, r->value[i]);
     return 0;
@@ -262,11 +262,11 @@ static int check_range(const struct rl_runtime *r, int i, const char *key, doubl
     bool score = !strcmp(key, "attn.score_live") || !strcmp(key, "attn.score_bytes");
 
     if (cc && !(v >= 1 && v < 20))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected a compute capability such as 8.0, got '%s'",
                        r->key[i], r->value[i]);
     if (score && !(v > 0 && v <= 256))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected bytes of a score, above 0 and up to 256, got '%s'",
                        r->key[i], r->value[i]);
     return 0;
@@ -283,9 +283,10 @@ static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
     if (len < LONGEST && strcmp(r->key[i] + len, "@"))
         memcpy(key, r->key[i], len);
     if (!number_known(key) || !where_known(key, r->key[i] + len))
-        return rl_fail(err, RL_ENAME, r->file, r->line[i], "unknown key '%s'", r->key[i]);
+        return rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
+                       "unknown key '%s'", r->key[i]);
     if (rl_parse_number(r->value[i], &v))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected a number, got '%s'", r->key[i], r->value[i]);
     return check_range(r, i, key, v, err);
 }
