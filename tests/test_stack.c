@@ -316,3 +316,20 @@ Test(stack, a_window_not_yet_full_costs_nothing)
     cr_expect_lt(beyond.speed_of_light, wide.speed_of_light);
     close_subject(&s);
 }
+
+/* As the prompt grows, the lower end of what the allocator may hold does not fall: it
+ * moves towards the flushed figure with the pressure on the device. */
+Test(stack, reserved_interval_has_no_step)
+{
+    struct subject s = open_subject("4090", "zamba2-1.2b", "hf-eager", NULL);
+    double before = 0;
+
+    for (int ctx = 16384; ctx <= 32768; ctx += 1024) {
+        struct rl_prediction p = ask(&s, ctx);
+        cr_expect_gt(p.memory.reserved_lo, 0.99 * before, "%d tokens: %.4g after %.4g",
+                     ctx, p.memory.reserved_lo, before);
+        cr_expect_lt(p.memory.reserved_lo, p.memory.reserved);
+        before = p.memory.reserved_lo;
+    }
+    close_subject(&s);
+}
