@@ -48,7 +48,7 @@ struct rl_longest {
  * attention keeps them in memory. */
 static double score_bytes(const struct rl_plan *pl, const struct rl_block *b)
 {
-    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act};
+    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act, pl->kv};
     struct rl_attn_refusal why;
     bool attends =
         b->kind == RL_BLK_ATTN || b->kind == RL_BLK_CROSS || b->kind == RL_BLK_ENCODER;

@@ -145,14 +145,21 @@ static bool of_speed(char *const *word, int n)
            (n == 3 || rl_dtype_parse(word[3]) >= 0);
 }
 
-/* attn.KERNEL.WHAT, WHAT one of the words given. */
+static bool is_dtype(const char *word)
+{
+    return rl_dtype_parse(word) >= 0;
+}
+
+/* attn.KERNEL.WHAT, WHAT one of the words given; attn.KERNEL.head_dims.DTYPE. */
 static bool of_attn(const char *key, const char *whats)
 {
     char copy[LONGEST], *word[4];
 
     snprintf(copy, sizeof copy, "%s", key);
-    return cut(copy, word) == 3 && !strcmp(word[0], "attn") &&
-           rl_word_in(whats, word[2]) && rl_attn_kernel_named(word[1], strlen(word[1]));
+    int n = cut(copy, word);
+    bool plain = n == 3 || (n == 4 && !strcmp(word[2], "head_dims") && is_dtype(word[3]));
+    return plain && !strcmp(word[0], "attn") && rl_word_in(whats, word[2]) &&
+           rl_attn_kernel_named(word[1], strlen(word[1]));
 }
 
 static bool number_known(const char *key)
@@ -162,7 +169,7 @@ static bool number_known(const char *key)
 
     if (among(number_keys, LENGTH(number_keys), key))
         return true;
-    if (of_attn(key, "cc_min"))
+    if (of_attn(key, "cc_min fp8_cache_cc"))
         return true;
     snprintf(copy, sizeof copy, "%s", key);
     n = cut(copy, word);
@@ -204,11 +211,6 @@ static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char
 static bool is_kernel(const char *word)
 {
     return rl_attn_kernel_named(word, strlen(word)) != NULL;
-}
-
-static bool is_dtype(const char *word)
-{
-    return rl_dtype_parse(word) >= 0;
 }
 
 /* Heads are whole numbers, at most this wide. */
@@ -258,7 +260,7 @@ static bool text_known(const char *key)
 static int check_range(const struct rl_runtime *r, int i, const char *key, double v,
                        struct rl_error *err)
 {
-    bool cc = !strcmp(key, "cc_min") || of_attn(key, "cc_min");
+    bool cc = !strcmp(key, "cc_min") || of_attn(key, "cc_min fp8_cache_cc");
     bool score = !strcmp(key, "attn.score_live") || !strcmp(key, "attn.score_bytes");
 
     if (cc && !(v >= 1 && v < 20))
