@@ -71,21 +71,8 @@ static double fp16_peak(const struct rl_machine *m)
 
 /* matrices */
 
-enum {
-    G_FIXED,
-    G_LANE,
-    G_ROW,
-    G_DRAM,
-    G_JOIN,
-    G_KERNELS,
-    G_VECMAX,
-    G_MODE,
-    G_EFF,
-    G_DEQ,
-    G_ULANE,
-    G_BLOCK_RATE,
-    G_MMQMAX
-};
+enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
+enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX };
 
 static const struct rl_coef gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -299,8 +286,7 @@ enum { E_FIXED, E_KERNELS, E_MOVES, E_DRAM };
     {                                                                                    \
         {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain"},      \
             {"kernels", "1", RL_C_LINEAR, kernels, 0, 20, 0, "ggml nodes of one call"},  \
-            {"moves", "1", RL_C_LINEAR, moves,                                           \
-             0,       64,  0,           "fp32 elements moved per element"},              \
+            {"moves", "1", RL_C_LINEAR, moves, 0, 64, 0, "fp32 moved per element"},      \
             {"dram", "1", RL_C_LOG, 0.92, 0.2, 1.1, 0.1, "DRAM rate of the sheet"},      \
         {                                                                                \
             NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                       \
@@ -333,15 +319,7 @@ enum { S_FIXED, S_KERNELS, S_TOKEN, S_WARPS, S_DRAM };
         {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3, "start, ramp and drain"},      \
             {"kernels", "1", RL_C_LINEAR, kernels, 0, 20, 0, "ggml nodes of one call"},  \
             {"token", "clk", RL_C_LOG, token, 10, 20000, 0.7, "one dependent step"},     \
-            {"warps",                                                                    \
-             "1",                                                                        \
-             RL_C_LOG,                                                                   \
-             warps,                                                                      \
-             1,                                                                          \
-             64,                                                                         \
-             0.5,                                                                        \
-             "warps of an SM that a step "                                               \
-             "serves at once"},                                                          \
+            {"warps", "1", RL_C_LOG, warps, 1, 64, 0.5, "warps an SM serves at once"},   \
             {"dram", "1", RL_C_LOG, 0.8, 0.2, 1.1, 0.1, "DRAM rate of the sheet"},       \
         {                                                                                \
             NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                       \

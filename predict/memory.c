@@ -48,7 +48,7 @@ struct rl_longest {
  * attention keeps them in memory. */
 static double score_bytes(const struct rl_plan *pl, const struct rl_block *b)
 {
-    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act};
+    struct rl_attn_call call = {b->head_dim, b->v_dim, pl->act, pl->kv};
     struct rl_attn_refusal why;
     bool attends =
         b->kind == RL_BLK_ATTN || b->kind == RL_BLK_CROSS || b->kind == RL_BLK_ENCODER;
@@ -227,19 +227,20 @@ static double loaded_bytes(const struct rl_plan *pl, const struct rl_memory *m)
 }
 
 /* The 90 % interval.  Masks are blocks of a size that nothing else has: their holes
- * fragment, and beyond half the device an allocator may have flushed well before all
- * room was used, or hold all of it where its flush left more than the peak (SSM-Scope:
- * Zamba2 at 32,768 and 49,152 tokens). */
+ * fragment, and an allocator that holds half the device or more may have flushed well
+ * before all room was used, at 0.7 of it surely may, or hold all of it where its flush
+ * left more than the peak (both shares chosen with SSM-Scope's Zamba2 at 24,576 to 49,152
+ * tokens in view). */
 static void reserved_interval(const struct rl_plan *pl, struct rl_memory *m, double masks,
                               double kept, double flushed)
 {
-    const double pressed = 0.5 * m->capacity;
+    double pressure = fmin(1, fmax(0, (kept / m->capacity - 0.5) / (0.7 - 0.5)));
 
     m->reserved_lo = m->reserved * (1 - pl->mem.spread_reserved);
     m->reserved_hi = m->reserved * (1 + pl->mem.spread_reserved);
-    if (!(masks > 0) || kept < pressed)
+    if (!(masks > 0) || !(pressure > 0))
         return;
-    m->reserved_lo = fmin(m->reserved_lo, flushed);
+    m->reserved_lo -= pressure * fmax(0, m->reserved_lo - flushed);
     m->reserved_hi = fmax(m->reserved_hi, fmin(kept, m->capacity - m->runtime));
 }
 

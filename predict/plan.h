@@ -164,7 +164,7 @@ bool rl_word_in(const char *list, const char *word);
 /* One attention call, and why a kernel did not take it. */
 struct rl_attn_call {
     double head_dim, v_dim; /* v_dim 0: as head_dim */
-    enum rl_dtype dtype;
+    enum rl_dtype dtype, kv;
 };
 struct rl_attn_refusal {
     const struct rl_attn_kernel *kernel; /* the first of the order; NULL: it did */

@@ -58,11 +58,33 @@ bool rl_size_in(const char *list, double size)
     return false;
 }
 
+/* Does the kernel read the call's cache?  One of fp8 needs a part of the generation that
+ * `fp8_cache_cc` names (9: compute capability 9.x); without the key any will do. */
+static bool reads_cache(const struct rl_plan *pl, const char *kernel,
+                        const struct rl_attn_call *call)
+{
+    const char *generation = kernel_str(pl, kernel, "fp8_cache_cc");
+
+    return !generation || call->kv != RL_DT_FP8 || pl->machine.cc == 0 ||
+           pl->machine.cc / 10 == atoi(generation);
+}
+
+/* Head sizes the kernel takes: of one format its own list, else the common one. */
+static const char *head_dims(const struct rl_plan *pl, const char *kernel,
+                             enum rl_dtype dt)
+{
+    char what[48];
+
+    snprintf(what, sizeof what, "head_dims.%s", rl_dtype(dt)->name);
+    const char *own = kernel_str(pl, kernel, what);
+    return own ? own : kernel_str(pl, kernel, "head_dims");
+}
+
 /* Why the kernel does not take a call, in words; NULL: it does. */
 static const char *refuses(const struct rl_plan *pl, const char *kernel,
                            const struct rl_attn_call *call, char *buf, size_t size)
 {
-    const char *dims = kernel_str(pl, kernel, "head_dims");
+    const char *dims = head_dims(pl, kernel, call->dtype);
     const char *dtypes = kernel_str(pl, kernel, "dtypes");
     const char *cc = kernel_str(pl, kernel, "cc_min");
     double dv = call->v_dim > 0 ? call->v_dim : call->head_dim;
@@ -71,6 +93,8 @@ static const char *refuses(const struct rl_plan *pl, const char *kernel,
         snprintf(buf, size, "needs compute capability %s", cc);
     else if (dtypes && !rl_word_in(dtypes, rl_dtype(call->dtype)->name))
         snprintf(buf, size, "does not take %s", rl_dtype(call->dtype)->name);
+    else if (!reads_cache(pl, kernel, call))
+        snprintf(buf, size, "does not read a cache of %s", rl_dtype(call->kv)->name);
     else if (dims && (!rl_size_in(dims, call->head_dim) || !rl_size_in(dims, dv)))
         snprintf(buf, size, "takes heads of %s, not %g", dims,
                  rl_size_in(dims, call->head_dim) ? dv : call->head_dim);
@@ -128,7 +152,7 @@ static bool is_attention(const struct rl_bound_node *b)
 int rl_bind_attention(struct rl_plan *pl, struct rl_bound_node *b, enum rl_dtype dtype,
                       struct rl_error *err)
 {
-    struct rl_attn_call call = {b->p[RL_ATT_HEAD_DIM], b->p[RL_ATT_V_DIM], dtype};
+    struct rl_attn_call call = {b->p[RL_ATT_HEAD_DIM], b->p[RL_ATT_V_DIM], dtype, pl->kv};
     struct rl_attn_refusal why;
 
     if (!is_attention(b) || pl->ideal)

@@ -145,14 +145,21 @@ static bool of_speed(char *const *word, int n)
            (n == 3 || rl_dtype_parse(word[3]) >= 0);
 }
 
-/* attn.KERNEL.WHAT, WHAT one of the words given. */
+static bool is_dtype(const char *word)
+{
+    return rl_dtype_parse(word) >= 0;
+}
+
+/* attn.KERNEL.WHAT, WHAT one of the words given; attn.KERNEL.head_dims.DTYPE. */
 static bool of_attn(const char *key, const char *whats)
 {
     char copy[LONGEST], *word[4];
 
     snprintf(copy, sizeof copy, "%s", key);
-    return cut(copy, word) == 3 && !strcmp(word[0], "attn") &&
-           rl_word_in(whats, word[2]) && rl_attn_kernel_named(word[1], strlen(word[1]));
+    int n = cut(copy, word);
+    bool plain = n == 3 || (n == 4 && !strcmp(word[2], "head_dims") && is_dtype(word[3]));
+    return plain && !strcmp(word[0], "attn") && rl_word_in(whats, word[2]) &&
+           rl_attn_kernel_named(word[1], strlen(word[1]));
 }
 
 static bool number_known(const char *key)
@@ -162,7 +169,7 @@ static bool number_known(const char *key)
 
     if (among(number_keys, LENGTH(number_keys), key))
         return true;
-    if (of_attn(key, "cc_min"))
+    if (of_attn(key, "cc_min fp8_cache_cc"))
         return true;
     snprintf(copy, sizeof copy, "%s", key);
     n = cut(copy, word);
@@ -194,7 +201,7 @@ static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char
         size_t len = strcspn(s, " ");
         snprintf(word, sizeof word, "%.*s", (int)len, s);
         if (!good(word))
-            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+            return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                            "'%s': expected %s, got '%s'", r->key[i], expected, word);
         s += len + strspn(s + len, " ");
     } while (*s);
@@ -204,11 +211,6 @@ static int check_list(const struct rl_runtime *r, int i, bool (*good)(const char
 static bool is_kernel(const char *word)
 {
     return rl_attn_kernel_named(word, strlen(word)) != NULL;
-}
-
-static bool is_dtype(const char *word)
-{
-    return rl_dtype_parse(word) >= 0;
 }
 
 /* Heads are whole numbers, at most this wide. */
@@ -241,7 +243,7 @@ static int check_words(const struct rl_runtime *r, int i, struct rl_error *err)
     for (size_t k = 0; k < LENGTH(choice_keys); k++)
         if (!strcmp(choice_keys[k].key, r->key[i]) &&
             !rl_word_in(choice_keys[k].words, r->value[i]))
-            return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+            return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                            "'%s': expected one of %s, got '%s'", r->key[i],
                            choice_keys[k].words, r->value[i]);
     return 0;
@@ -258,15 +260,15 @@ static bool text_known(const char *key)
 static int check_range(const struct rl_runtime *r, int i, const char *key, double v,
                        struct rl_error *err)
 {
-    bool cc = !strcmp(key, "cc_min") || of_attn(key, "cc_min");
+    bool cc = !strcmp(key, "cc_min") || of_attn(key, "cc_min fp8_cache_cc");
     bool score = !strcmp(key, "attn.score_live") || !strcmp(key, "attn.score_bytes");
 
     if (cc && !(v >= 1 && v < 20))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected a compute capability such as 8.0, got '%s'",
                        r->key[i], r->value[i]);
     if (score && !(v > 0 && v <= 256))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected bytes of a score, above 0 and up to 256, got '%s'",
                        r->key[i], r->value[i]);
     return 0;
@@ -283,9 +285,10 @@ static int check_row(const struct rl_runtime *r, int i, struct rl_error *err)
     if (len < LONGEST && strcmp(r->key[i] + len, "@"))
         memcpy(key, r->key[i], len);
     if (!number_known(key) || !where_known(key, r->key[i] + len))
-        return rl_fail(err, RL_ENAME, r->file, r->line[i], "unknown key '%s'", r->key[i]);
+        return rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
+                       "unknown key '%s'", r->key[i]);
     if (rl_parse_number(r->value[i], &v))
-        return rl_fail(err, RL_EVALUE, r->file, r->line[i],
+        return rl_fail(err, RL_EVALUE, rl_runtime_file(r, i), r->line[i],
                        "'%s': expected a number, got '%s'", r->key[i], r->value[i]);
     return check_range(r, i, key, v, err);
 }

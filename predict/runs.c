@@ -362,16 +362,9 @@ static int others(const struct rl_run *row, const struct rl_plan *pl,
 
 static bool is_time(const char *m)
 {
-    static const char *const names[] = {"ttft",
-                                        "tpot",
-                                        "decode_time",
-                                        "e2e_latency",
-                                        "prefill_tokens_per_s",
-                                        "decode_tokens_per_s"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(m, names[i]))
-            return true;
-    return false;
+    return rl_word_in("ttft tpot decode_time e2e_latency prefill_tokens_per_s "
+                      "decode_tokens_per_s",
+                      m);
 }
 
 int rl_run_predict(struct rl_runs *r, const struct rl_run *row, struct rl_interval *out,

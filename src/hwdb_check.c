@@ -9,6 +9,7 @@
 #include "table.h"
 #include "units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,10 +180,11 @@ static int capability_known(const char *data, const struct ids *ids, const char 
     for (int i = 0; i < ids->n && !found; i++) {
         struct rl_error ignored = {0};
         struct rl_device *d = rl_device_load(data, ids->name[i], &ignored);
-        const char *has = d ? d->compute_capability : NULL;
-        size_t n = has ? strcspn(has, ".") : 0;
+        char has[16] = "";
 
-        found = n > 0 && !strncmp(has, cc, n) && has[n] && !strcmp(has + n + 1, cc + n);
+        if (d && d->cc > 0)
+            snprintf(has, sizeof has, "%d", d->cc);
+        found = *has && !strcmp(has, cc);
         rl_device_free(d);
     }
     return found;
@@ -199,7 +201,7 @@ int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
         bool place = !at || known(&ids, at + 1) ||
                      (!strncmp(at, "@sm", 3) && capability_known(data, &ids, at + 3));
         if (!place)
-            bad = rl_fail(err, RL_ENAME, r->file, r->line[i],
+            bad = rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
                           "'%s': no device and no compute capability of one", r->key[i]);
     }
     rl_free_names(ids.name, ids.n);

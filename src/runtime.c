@@ -24,7 +24,7 @@ static int add_row(struct rl_runtime *r, const struct rl_table *t, int i, const 
     r->value[n] = rl_strdup(rl_table_get(t, i, col[1]), err);
     r->source[n] = rl_strdup(rl_table_get(t, i, col[3]), err);
     r->line[n] = t->line[i];
-    r->nrows++;
+    r->nown = ++r->nrows;
     return r->key[n] && r->value[n] && r->source[n] ? 0 : -1;
 }
 
@@ -106,9 +106,9 @@ static const char *match_id(char *const *ids, int n, const char *name)
     return best;
 }
 
-/* One row more; NULL source: a value being tried. */
+/* One row more, of line `line` of its file; NULL source: a value being tried. */
 static int append(struct rl_runtime *r, const char *key, const char *value,
-                  const char *source, struct rl_error *err)
+                  const char *source, int line, struct rl_error *err)
 {
     size_t n = (size_t)r->nrows, cap = n;
     void *k = rl_grow(r->key, &cap, n + 1, sizeof *r->key, err);
@@ -127,7 +127,7 @@ static int append(struct rl_runtime *r, const char *key, const char *value,
     r->key[n] = rl_strdup(key, err);
     r->value[n] = rl_strdup(value, err);
     r->source[n] = source ? rl_strdup(source, err) : NULL;
-    r->line[n] = 0;
+    r->line[n] = line;
     r->nrows++;
     return r->key[n] && r->value[n] && (!source || r->source[n]) ? 0 : -1;
 }
@@ -146,10 +146,11 @@ static int inherit(struct rl_runtime *r, const char *data, struct rl_error *err)
     struct rl_runtime *base = path ? load_file(path, id, id, err) : NULL;
     for (int i = 0; base && !rc && i < base->nrows; i++)
         if (!rl_runtime_str(r, base->key[i], NULL))
-            rc = append(r, base->key[i], base->value[i], base->source[i], err);
+            rc = append(r, base->key[i], base->value[i], base->source[i], base->line[i],
+                        err);
     rc = base ? rc : -1;
+    r->base_file = path;
     rl_runtime_free(base);
-    free(path);
     return rc;
 }
 
@@ -203,6 +204,7 @@ void rl_runtime_free(struct rl_runtime *r)
     free(r->id);
     free(r->name);
     free(r->file);
+    free(r->base_file);
     free(r);
 }
 
@@ -215,6 +217,11 @@ const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
     return fallback;
 }
 
+const char *rl_runtime_file(const struct rl_runtime *r, int i)
+{
+    return i < r->nown || !r->base_file ? r->file : r->base_file;
+}
+
 int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
                    struct rl_error *err)
 {
@@ -225,7 +232,7 @@ int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
     while (i < r->nrows && strcmp(r->key[i], key))
         i++;
     if (i == r->nrows)
-        return append(r, key, text, NULL, err);
+        return append(r, key, text, NULL, 0, err);
     char *copy = rl_strdup(text, err);
     if (!copy)
         return -1;

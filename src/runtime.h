@@ -9,9 +9,9 @@
 struct rl_runtime {
     char *id;   /* vllm */
     char *name; /* as asked: vllm-0.24.0 */
-    char *file;
+    char *file, *base_file; /* base_file: of the rows from `nown` on; NULL: none */
     bool is_default; /* nobody asked for it */
-    int nrows;
+    int nrows, nown;
     char **key, **value, **source;
     int *line; /* of the file; 0: set by hand */
 };
@@ -20,6 +20,8 @@ struct rl_runtime {
 double rl_runtime_num(const struct rl_runtime *r, const char *key, double fallback);
 const char *rl_runtime_str(const struct rl_runtime *r, const char *key,
                            const char *fallback);
+/* The file that row i stands in. */
+const char *rl_runtime_file(const struct rl_runtime *r, int i);
 /* Changes a number, or adds it: for fitting what the file does not say. */
 int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
                    struct rl_error *err);

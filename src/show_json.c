@@ -45,11 +45,18 @@ static json_t *memory_json(const struct rl_memory *m)
     const struct {
         const char *name;
         double v;
-    } part[] = {{"weights", m->weights}, {"kv_cache", m->kv_cache},
-                {"state", m->state},     {"activations", m->activations},
-                {"logits", m->logits},   {"workspace", m->workspace},
-                {"total", m->total},     {"reserved", m->reserved},
-                {"runtime", m->runtime}, {"capacity", m->capacity}};
+    } part[] = {{"weights", m->weights},
+                {"kv_cache", m->kv_cache},
+                {"state", m->state},
+                {"activations", m->activations},
+                {"logits", m->logits},
+                {"workspace", m->workspace},
+                {"total", m->total},
+                {"reserved", m->reserved},
+                {"runtime", m->runtime},
+                {"capacity", m->capacity},
+                {"reserved_lo", m->reserved_lo},
+                {"reserved_hi", m->reserved_hi}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         json_object_set_new(o, part[i].name, rl_json_count(rint(part[i].v)));

@@ -223,6 +223,48 @@ Test(stack, attention_falls_back)
     expect_kernel("3090", "zamba2-2.7b", "llamacpp-cuda", "fp16", "scores", "not 160");
 }
 
+/* vLLM's FlashAttention reads fp8 caches on Hopper only. */
+Test(stack, attention_by_cache_format)
+{
+    static const char *const row[][2] = {{"h100", "flash"}, {"a100", "triton"}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_error err = {0};
+        struct rl_setup fp8 = {.flash = -1, .kv_dtype = "fp8"};
+        struct subject s = open_subject(row[i][0], "qwen2.5-1.5b", "vllm", NULL);
+        rl_plan_free(s.p);
+        s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, &fp8, &err);
+        cr_assert(s.p != NULL, "%s", err.text);
+        cr_expect_str_eq(kernel_of(&s), row[i][1]);
+        close_subject(&s);
+    }
+}
+
+/* PyTorch's memory-efficient kernel wants rows of whole 16 bytes: heads of 516 in fp32,
+ * not in 16 bits; 520 in both. */
+Test(stack, attention_heads_by_format)
+{
+    struct subject s = open_subject("h100", "qwen2.5-1.5b", "hf-eager", NULL);
+    static const struct {
+        double head_dim;
+        enum rl_dtype dtype;
+        const char *kernel;
+    } row[] = {{516, RL_DT_BF16, "scores"},
+               {520, RL_DT_BF16, "efficient"},
+               {516, RL_DT_FP32, "efficient"},
+               {518, RL_DT_FP32, "scores"}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_attn_call call = {row[i].head_dim, 0, row[i].dtype, row[i].dtype};
+        struct rl_attn_refusal why;
+        const struct rl_attn_kernel *k = rl_attn_kernel(s.p, &call, &why);
+        cr_assert_not_null(k);
+        cr_expect_str_eq(k->name, row[i].kernel, "heads of %g: %s", row[i].head_dim,
+                         k->name);
+    }
+    close_subject(&s);
+}
+
 /* TensorRT-LLM has no kernel at all for heads of 36, and says so. */
 Test(stack, no_attention_kernel_is_an_error)
 {
@@ -314,5 +356,22 @@ Test(stack, a_window_not_yet_full_costs_nothing)
     q.ctx = 16384;
     rl_decode(s.p, &q, 1, &wide);
     cr_expect_lt(beyond.speed_of_light, wide.speed_of_light);
+    close_subject(&s);
+}
+
+/* As the prompt grows, the lower end of what the allocator may hold does not fall: it
+ * moves towards the flushed figure with the pressure on the device. */
+Test(stack, reserved_interval_has_no_step)
+{
+    struct subject s = open_subject("4090", "zamba2-1.2b", "hf-eager", NULL);
+    double before = 0;
+
+    for (int ctx = 16384; ctx <= 32768; ctx += 1024) {
+        struct rl_prediction p = ask(&s, ctx);
+        cr_expect_gt(p.memory.reserved_lo, 0.99 * before, "%d tokens: %.4g after %.4g",
+                     ctx, p.memory.reserved_lo, before);
+        cr_expect_lt(p.memory.reserved_lo, p.memory.reserved);
+        before = p.memory.reserved_lo;
+    }
     close_subject(&s);
 }
