@@ -291,8 +291,12 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     bool here = !strcmp(k->device, a->d->id);
     out->trust =
         !here ? RL_TRUST_ARCH : (dist < D_VERSION ? RL_TRUST_ENTRY : RL_TRUST_SISTER);
-    if (here && dist >= D_VERSION)
-        widen(out, dist < D_LIBRARY ? SD_SISTER : SD_RUNTIME);
+    if (here && dist >= D_VERSION) {
+        double format = same_format(k->dtype, a->dtype)  ? 0
+                        : is_own_kernel(k->op, a->dtype) ? SD_FORMAT
+                                                         : SD_DTYPE;
+        widen(out, hypot(dist < D_LIBRARY ? SD_SISTER : SD_RUNTIME, format));
+    }
     if (!here) {
         rescale(k, a->d, out);
         draw_to_prior(k, (dist - D_DEVICE) / D_ARCH, out->coef);

@@ -296,13 +296,19 @@ static int descend_from(struct problem *q, const double *coef, struct rl_fit *be
     return rc;
 }
 
-/* Steps the choice coefficients like an odometer; false after the last. */
-static bool next_choice(const struct rl_op_type *op, double *choice)
+static double largest(const struct rl_fit_data *d, int i)
 {
+    return d->op->most ? d->op->most(d->row[0]->runtime, i) : d->op->coef[i].max;
+}
+
+/* Steps the choice coefficients like an odometer; false after the last. */
+static bool next_choice(const struct rl_fit_data *d, double *choice)
+{
+    const struct rl_op_type *op = d->op;
     for (int i = 0; op->coef[i].name; i++) {
         if (op->coef[i].kind != RL_C_CHOICE)
             continue;
-        if (choice[i] + 1 <= op->coef[i].max) {
+        if (choice[i] + 1 <= largest(d, i)) {
             choice[i]++;
             return true;
         }
@@ -312,12 +318,13 @@ static bool next_choice(const struct rl_op_type *op, double *choice)
 }
 
 /* Combinations of the choices, at most MAX_CHOICES + 1. */
-static int combinations(const struct rl_op_type *op)
+static int combinations(const struct rl_fit_data *d)
 {
+    const struct rl_op_type *op = d->op;
     double n = 1;
     for (int i = 0; op->coef[i].name; i++)
         if (op->coef[i].kind == RL_C_CHOICE)
-            n *= op->coef[i].max - op->coef[i].min + 1;
+            n *= largest(d, i) - op->coef[i].min + 1;
     return n > MAX_CHOICES ? MAX_CHOICES + 1 : (int)n;
 }
 
@@ -331,7 +338,7 @@ static int all_choices(struct problem *q, struct rl_fit *out)
     int rc, tries = 0;
     do
         rc = descend_all(q, 0, 1, out);
-    while (!rc && ++tries < MAX_CHOICES && next_choice(q->d->op, q->choice));
+    while (!rc && ++tries < MAX_CHOICES && next_choice(q->d, q->choice));
     for (int i = 0; coef[i].name; i++)
         if (coef[i].kind == RL_C_CHOICE)
             q->choice[i] = out->coef[i];
@@ -345,7 +352,7 @@ static int vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
 {
     const struct rl_coef *coef = &q->d->op->coef[i];
     struct rl_fit at = *best;
-    for (double v = coef->min; v <= coef->max; v++) {
+    for (double v = coef->min; v <= largest(q->d, i); v++) {
         if (v == at.coef[i])
             continue;
         memcpy(q->choice, at.coef, sizeof q->choice);
@@ -421,7 +428,7 @@ static int run_choices(struct problem *q, struct rl_fit *out)
     enum { FEW = 20 };
     if (q->d->n < FEW)
         return descend_all(q, 0, q->d->starts, out);
-    if (combinations(q->d->op) <= MAX_CHOICES)
+    if (combinations(q->d) <= MAX_CHOICES)
         return all_choices(q, out);
     int rc = thin_and_search(q, out);
     return rc ? rc : descend_all(q, 0, q->d->starts, out);

@@ -18,6 +18,8 @@
 #include "ops.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 enum {
     FIXED,
@@ -83,6 +85,15 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
+/* Which kernel runs and how XQA cuts its parts are rules of TensorRT-LLM's source. */
+double rl_kern_attention_decode_most(const char *runtime, int i)
+{
+    bool own = !strncmp(runtime, "trtllm", 6);
+    if (i == ALT && !own)
+        return 1;
+    return i == CUT && !own ? 5 : rl_kern_attention_decode_coef[i].max;
+}
+
 struct call {
     double b, l, s, heads, kv_heads, d, dv, window, kvb;
     double keys, group; /* keys seen; query heads in one CTA */
@@ -102,8 +113,8 @@ static int runs_vector(const struct call *a, const struct rl_machine *m, const d
     if (c[ALT] < 2)
         return c[ALT] == 1 && group < 4;
     double blocks = a->b * a->kv_heads * fmax(1, floor(a->s / 128));
-    int small = m->cc / 10 != 10 && a->kvb >= 2 && 4 * blocks < m->sm;
-    return group < 2 || group > 32 || small;
+    int small = !rl_has_tcgen05(m) && a->kvb >= 2 && 4 * blocks < m->sm;
+    return a->l < 2 && (group < 2 || group > 32 || small);
 }
 
 static void call_of(const double *p, const struct rl_machine *m, const double *c,
@@ -141,7 +152,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
  * `most` blocks of 256 threads; fewer blocks than that get 512 or 1,024 threads, and
  * where SMs stay idle share the cache, a step of `loop` keys each at least.  Rounded up,
  * so that the shares often need a second wave (decoderMaskedMultiheadAttentionLaunch.h).
- */
+ * B200's rows rise without steps: blocks there are taken as they come. */
 static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
 {
     double wide = a->d <= 64 ? 64 : a->d <= 128 ? 128 : 256;
@@ -150,6 +161,11 @@ static void mmha_grid(struct call *a, const struct rl_machine *m, double most)
     double at_once = fmax(1, floor(most * 256 / threads)), slots = at_once * m->sm;
     double loop = threads * 64 / wide;
     a->splits = fmax(1, fmin(ceil(slots / a->ctas), ceil((a->s + 1) / loop)));
+    if (rl_has_tcgen05(m)) {
+        a->waves = fmax(1, a->ctas * a->splits / (most * m->sm));
+        a->at_once = fmin(most, fmax(1, a->ctas * a->splits / m->sm));
+        return;
+    }
     a->waves = ceil(a->ctas * a->splits / slots);
     a->at_once = fmin(at_once, ceil(a->ctas * a->splits / m->sm));
 }

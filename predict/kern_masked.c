@@ -24,7 +24,7 @@ const struct rl_coef rl_kern_masked_coef[] = {
     {"fixed", "us", RL_C_LOG, 10, 2, 60, 0.4, "launches of copies and kernel"},
     {"step", "us", RL_C_LOG, 2.5, 0.3, 20, 0.4, "64 keys of one block, alone"},
     {"blocks", "1", RL_C_LOG, 8, 1, 16, 0.4, "blocks an SM walks at once"},
-    {"eff", "1", RL_C_PEAK, 0.6, 0.2, 1, 0.2, "tensor rate reached at most"},
+    {"eff", "1", RL_C_LOG, 0.6, 0.2, 1, 0.2, "tensor rate reached at most"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 

@@ -256,7 +256,7 @@ static struct cut cut_of(const struct call *a, const struct rl_machine *m, doubl
         return (struct cut){16, 0, grid > 1 ? 16 : 4, rows < 2};
     if (m->cc >= 120 && a->narrow && rows > 64)
         return (struct cut){128, 0, 4, 1};
-    if (m->cc >= 100 && m->cc < 120)
+    if (rl_has_tcgen05(m))
         return (struct cut){rows > 32 ? 128 : 16, 256, 0, 0};
     if (m->cc == 90)
         return (struct cut){64, 64, 0, 0};
@@ -291,7 +291,7 @@ static void grid_of(const struct call *a, const struct rl_machine *m, const doub
 /* Is an fp8 cache multiplied as it is? */
 static int narrow_math(const struct call *a, const struct rl_machine *m, const double *c)
 {
-    return a->narrow && (c[D_FP8] > 0 || (m->cc >= 100 && m->cc < 120));
+    return a->narrow && (c[D_FP8] > 0 || rl_has_tcgen05(m));
 }
 
 /* The limits of reading and multiplying the latent: cache, arithmetic, and the

@@ -76,6 +76,12 @@ struct rl_machine {
     double warm;
 };
 
+/* Fifth-generation tensor cores, for which TensorRT-LLM has kernels of their own. */
+static inline int rl_has_tcgen05(const struct rl_machine *m)
+{
+    return m->cc >= 100 && m->cc < 120;
+}
+
 enum rl_coef_kind {
     RL_C_LOG,  /* positive, fitted as its logarithm */
     RL_C_PEAK, /* the same, a share of the sheet's tensor peak */
@@ -113,6 +119,9 @@ struct rl_op_type {
      * alone (the largest names what binds). */
     double (*time)(const double *p, const struct rl_machine *m, const double *c,
                    double part[RL_NBOUNDS]);
+    /* The largest value that choice i may take in a stack's kernels: the rules of one
+     * library are none of another's.  NULL: that of its coefficient. */
+    double (*most)(const char *runtime, int i);
     /* the group left out together in cross-validation: bit set of parameter
      * indices (GEMM: n and k; attention: the head shape …) */
     unsigned shape_params;

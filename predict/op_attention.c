@@ -176,6 +176,7 @@ const struct rl_op_type rl_op_attention_decode = {
     .work = decode_work,
     .coef = rl_kern_attention_decode_coef,
     .time = rl_kern_attention_decode_time,
+    .most = rl_kern_attention_decode_most,
     .shape_params = ATTENTION_SHAPE,
     .log_sd = 0.35,
 };

@@ -107,6 +107,17 @@ Test(choose, formats_with_kernels_of_their_own_carry_over_badly)
     drop();
 }
 
+/* Another format's entry of the same device says less than the format's own. */
+Test(choose, another_format_widens_on_the_same_device)
+{
+    const char *rt = "vllm-0.24.0", *impl = "torch.nn.functional.linear";
+    load("l40s");
+    double own = width("gemm", rt, impl, RL_DT_BF16, false);
+    double packed = width("gemm", rt, NULL, RL_DT_W4A16, false);
+    cr_expect_gt(packed, own + 1);
+    drop();
+}
+
 Test(choose, the_same_library_under_another_name)
 {
     struct rl_choice c;

@@ -162,7 +162,7 @@ static double cpu_kernel_us(const struct rl_op_type *op, const char *params,
 
     cr_assert(r && !rl_op_parse(op, params, p, &err), "%s", err.text);
     rl_op_dtypes(op, p, &dtype, &kv);
-    rl_choose_impl(rl_impl_find("ggml", op, 1), r, NULL, dtype, &c);
+    rl_choose_impl(rl_impl_find("ggml", op, 1), r, 0, NULL, dtype, &c);
     rl_runtime_free(r);
     return 1e6 * c.impl->time(p, m, c.coef, NULL);
 }
