@@ -19,8 +19,10 @@ load() {
 }
 
 load "before the bench"
+# a figure refused as above a physical limit is left out, the entry holds without it
 [ -e "$out/host.csv" ] ||
-    XDG_DATA_HOME=$out "$rooflint" bench --quick --resume "$out/bench.csv" --out "$out/host.csv"
+    XDG_DATA_HOME=$out "$rooflint" bench --quick --resume "$out/bench.csv" --out "$out/host.csv" ||
+    [ -e "$out/host.csv" ]
 load "before the runs"
 "$python" "$here/run_llamacpp.py" --out "$out/runs.csv" --cache "$out/gguf" \
     --models "${MODELS:-smollm2-135m,qwen2.5-0.5b,mamba-130m,mamba2-130m,falcon-h1-0.5b}" \
