@@ -94,7 +94,7 @@ static void call_of(const double *p, struct call *a)
     a->heads = p[RL_ATT_HEADS];
     a->kv_heads = p[RL_ATT_KV_HEADS];
     a->d = p[RL_ATT_HEAD_DIM];
-    a->dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : a->d;
+    a->dv = rl_attention_v_dim(p);
     a->window = p[RL_ATT_WINDOW] > 0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0;
     a->chunk = p[RL_ATT_CHUNK];
     a->causal = p[RL_ATT_CAUSAL] > 0;

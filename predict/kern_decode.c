@@ -128,7 +128,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->heads = p[RL_ATT_HEADS];
     a->kv_heads = p[RL_ATT_KV_HEADS];
     a->d = p[RL_ATT_HEAD_DIM];
-    a->dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : a->d;
+    a->dv = rl_attention_v_dim(p);
     a->window = p[RL_ATT_WINDOW] > 0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0;
     if (p[RL_ATT_CHUNK] > 0)
         a->window = fmod(a->s - 1, p[RL_ATT_CHUNK]) + 1;

@@ -212,11 +212,6 @@ static const struct rl_coef attention_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-static double v_dim(const double *p)
-{
-    return p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
-}
-
 /* Bytes of K and V that one query head walks, and of all KV heads. */
 static double cache_bytes(const double *p, double *per_head)
 {
@@ -224,7 +219,7 @@ static double cache_bytes(const double *p, double *per_head)
 
     if (p[RL_ATT_WINDOW] > 0)
         keys = fmin(keys, p[RL_ATT_WINDOW] + p[RL_ATT_SINK] + p[RL_ATT_Q_LEN] - 1);
-    *per_head = keys * (p[RL_ATT_HEAD_DIM] + v_dim(p)) *
+    *per_head = keys * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) *
                 rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
     return p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS] * *per_head;
 }
@@ -250,8 +245,8 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
 
     if (p[RL_ATT_Q_LEN] <= 8)
         return few_queries(p, m, c, part);
-    double compute =
-        2 * scores * (p[RL_ATT_HEAD_DIM] + v_dim(p)) / (c[A_EFF] * fp16_peak(m));
+    double compute = 2 * scores * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) /
+                     (c[A_EFF] * fp16_peak(m));
     double memory = c[A_SCORE] * scores / m->dram_net;
     double launch = (c[A_KERNELS] + 2) * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);
@@ -269,8 +264,8 @@ static double flash_time(const double *p, const struct rl_machine *m, const doub
     pairs = rl_attention_pairs(p[RL_ATT_Q_LEN], p[RL_ATT_KV_LEN], p[RL_ATT_WINDOW],
                                p[RL_ATT_CHUNK], p[RL_ATT_CAUSAL] != 0);
     pairs += p[RL_ATT_Q_LEN] * 0.5 * tile;
-    double flop =
-        2 * p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs * (p[RL_ATT_HEAD_DIM] + v_dim(p));
+    double flop = 2 * p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs *
+                  (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p));
     double compute = flop / (c[A_EFF] * m->peak[RL_FP16]);
     double memory = bytes / m->dram_net;
     double launch = c[A_KERNELS] * kernel_s(m, c[A_FIXED]);

@@ -129,11 +129,6 @@ static double all_pairs(const double *p, double pairs)
     return p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * pairs;
 }
 
-static double value_dim(const double *p)
-{
-    return p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
-}
-
 /* Seconds of 2 FLOP for every pair and each of `elements` of K and V. */
 static double flop_s(const double *p, const struct rl_machine *m, double pairs,
                      double elements, double rate)
@@ -145,7 +140,7 @@ static double attention_s(const double *p, const struct rl_machine *m, const dou
                           double compute, double part[RL_NBOUNDS])
 {
     double bytes = p[RL_ATT_BATCH] * p[RL_ATT_KV_HEADS] * p[RL_ATT_KV_LEN] *
-                   (p[RL_ATT_HEAD_DIM] + value_dim(p)) *
+                   (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) *
                    rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
     double node = nodes_s(m, c[A_NODES], c[A_NODE]);
 
@@ -158,10 +153,11 @@ static double attention_s(const double *p, const struct rl_machine *m, const dou
 static double flash_one_s(const double *p, const struct rl_machine *m, const double *c,
                           double pairs)
 {
-    double elements = p[RL_ATT_HEAD_DIM] + value_dim(p), step = 4 * m->fp16_bits / 16;
+    double elements = p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p),
+           step = 4 * m->fp16_bits / 16;
     if (!(step > 0))
         return flop_s(p, m, pairs, elements, c[A_ONE]);
-    double odd = fmod(value_dim(p), step);
+    double odd = fmod(rl_attention_v_dim(p), step);
     return flop_s(p, m, pairs, elements - odd, c[A_ONE] * c[A_NATIVE]) +
            all_pairs(p, pairs) * odd * c[A_ODD] / core_clocks(m);
 }
@@ -174,7 +170,7 @@ static double flash_time(const double *p, const struct rl_machine *m, const doub
     double compute =
         p[RL_ATT_Q_LEN] < 2
             ? flash_one_s(p, m, c, pairs)
-            : flop_s(p, m, pairs, p[RL_ATT_HEAD_DIM] + value_dim(p),
+            : flop_s(p, m, pairs, p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p),
                      c[A_RATE] / (1 + fmin(p[RL_ATT_KV_LEN] / c[A_LONG], 1)));
     return attention_s(p, m, c, compute, part);
 }
@@ -183,7 +179,7 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
                           double part[RL_NBOUNDS])
 {
     double compute = flop_s(p, m, p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN],
-                            p[RL_ATT_HEAD_DIM] + value_dim(p),
+                            p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p),
                             c[p[RL_ATT_Q_LEN] < 2 ? A_ONE : A_RATE]);
     return attention_s(p, m, c, compute, part);
 }

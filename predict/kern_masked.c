@@ -73,7 +73,7 @@ double rl_kern_masked_time(const double *p, const struct rl_machine *m, const do
 double rl_kern_efficient_time(const double *p, const struct rl_machine *m,
                               const double *c, double part[RL_NBOUNDS])
 {
-    double d = p[RL_ATT_HEAD_DIM], dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : d;
+    double d = p[RL_ATT_HEAD_DIM], dv = rl_attention_v_dim(p);
     double per_clock = c[fmax(d, dv) > 128 ? WIDE : NARROW];
     struct rl_work w = {0};
 

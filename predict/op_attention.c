@@ -59,13 +59,18 @@ static double keys_read(double q_len, double kv_len, double window, double chunk
     return kv_len;
 }
 
+double rl_attention_v_dim(const double *p)
+{
+    return p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+}
+
 /* What prefill and decode share; returns the key elements of one KV head that
  * are read: their number times d + dv. */
 static double attention_core(const double *p, struct rl_work *w, double *pairs)
 {
     double b = p[RL_ATT_BATCH], q = p[RL_ATT_Q_LEN], kv = p[RL_ATT_KV_LEN];
     double heads = p[RL_ATT_HEADS], d = p[RL_ATT_HEAD_DIM], chunk = p[RL_ATT_CHUNK];
-    double dv = p[RL_ATT_V_DIM] > 0.0 ? p[RL_ATT_V_DIM] : d;
+    double dv = rl_attention_v_dim(p);
     double window = p[RL_ATT_WINDOW] > 0.0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0.0;
     int causal = p[RL_ATT_CAUSAL] != 0.0;
     double kvb = rl_cell_bytes(p[RL_ATT_KV_DTYPE]);
@@ -187,7 +192,7 @@ static void scores_work(const double *p, struct rl_work *w)
 {
     double pairs,
         scores = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN];
-    double dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+    double dv = rl_attention_v_dim(p);
 
     attention_core(p, w, &pairs);
     w->flop = 2 * scores * (p[RL_ATT_HEAD_DIM] + dv);
@@ -221,7 +226,7 @@ static void masked_work(const double *p, struct rl_work *w)
 {
     double pairs,
         scores = p[RL_ATT_BATCH] * p[RL_ATT_HEADS] * p[RL_ATT_Q_LEN] * p[RL_ATT_KV_LEN];
-    double dv = p[RL_ATT_V_DIM] > 0 ? p[RL_ATT_V_DIM] : p[RL_ATT_HEAD_DIM];
+    double dv = rl_attention_v_dim(p);
     double group = p[RL_ATT_HEADS] / p[RL_ATT_KV_HEADS];
 
     attention_core(p, w, &pairs);

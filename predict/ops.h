@@ -46,6 +46,8 @@ extern const struct rl_op_type rl_op_attention_masked, rl_op_attention_efficient
 /* (query, key) pairs of one head and sequence that the mask leaves. */
 double rl_attention_pairs(double q_len, double kv_len, double window, double chunk,
                           int causal);
+/* Elements of one head's V: `v_dim` of a call, 0 standing for its head_dim. */
+double rl_attention_v_dim(const double *p);
 
 /* Multi-head latent attention, the core: neither the up-projection kv_b nor
  * the two absorption products are inside (families emit them as gemm). */

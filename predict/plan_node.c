@@ -111,17 +111,6 @@ static int group_of(const struct rl_plan *pl, int upto)
     return groups < RL_MAXGROUPS ? groups : RL_MAXGROUPS - 1;
 }
 
-/* dtype parameters of an operator call, for the choice of coefficients */
-static void call_dtypes(const struct rl_bound_node *b, enum rl_dtype *dt,
-                        enum rl_dtype *kv)
-{
-    int i = rl_op_param(b->op, "dtype"), k = rl_op_param(b->op, "kv_dtype");
-    if (k < 0)
-        k = rl_op_param(b->op, "state_dtype");
-    *dt = i >= 0 ? (enum rl_dtype)(int)b->p[i] : RL_DT_NONE;
-    *kv = k >= 0 ? (enum rl_dtype)(int)b->p[k] : RL_DT_NONE;
-}
-
 /* Rows coef.<op>.<name>[@<device>|@sm<cc>] of the runtime: coefficients that
  * whole runs on a device told, where no rows of the operator were measured. */
 static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int row,
@@ -199,7 +188,7 @@ static const struct rl_choice *chosen_before(const struct rl_plan *pl, enum rl_d
         bool same_glue = glue && n->glue ? !strcmp(glue, n->glue) : glue == n->glue;
         if (b->op != n->op || !same_glue || b->attn != now->attn)
             continue;
-        call_dtypes(b, &bdt, &bkv);
+        rl_op_dtypes(b->op, b->p, &bdt, &bkv);
         if (bdt == dt && bkv == kv)
             return &b->choice;
     }
@@ -220,7 +209,7 @@ int rl_bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
     if (bind_args(pl, n, b, err))
         return -1;
     bind_stack(pl, b);
-    call_dtypes(b, &dt, &kv);
+    rl_op_dtypes(b->op, b->p, &dt, &kv);
     if (rl_bind_attention(pl, b, dt, err))
         return -1;
     const struct rl_choice *chosen = chosen_before(pl, dt, kv);
