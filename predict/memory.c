@@ -226,17 +226,18 @@ static double loaded_bytes(const struct rl_plan *pl, const struct rl_memory *m)
     return m->weights * pl->mem.load + (pl->mem.warmup ? again : 0);
 }
 
-/* The 90 % interval.  Masks are blocks of a size that nothing else has: their holes
- * fragment, and an allocator that holds half the device or more may have flushed well
- * before all room was used, at 0.7 of it surely may, or hold all of it where its flush
- * left more than the peak (both shares chosen with SSM-Scope's Zamba2 at 24,576 to 49,152
- * tokens in view). */
+/* The 90 % interval.  Weights, cache and state are known.  Masks are blocks of a size
+ * that nothing else has: their holes fragment, and an allocator that holds half the
+ * device or more may have flushed well before all room was used, at 0.7 of it surely may,
+ * or hold all of it where its flush left more than the peak (both shares chosen with
+ * SSM-Scope's Zamba2 at 24,576 to 49,152 tokens in view). */
 static void reserved_interval(const struct rl_plan *pl, struct rl_memory *m, double masks,
                               double kept, double flushed)
 {
     double pressure = fmin(1, fmax(0, (kept / m->capacity - 0.5) / (0.7 - 0.5)));
 
-    m->reserved_lo = m->reserved * (1 - pl->mem.spread_reserved);
+    m->reserved_lo = fmax(m->reserved * (1 - pl->mem.spread_reserved),
+                          m->weights + m->kv_cache + m->state);
     m->reserved_hi = m->reserved * (1 + pl->mem.spread_reserved);
     if (!(masks > 0) || !(pressure > 0))
         return;

@@ -112,6 +112,21 @@ static void line_host(FILE *f, const char *label, double gpu, double host, doubl
     fprintf(f, "; device idle %.0f %%\n", 100 * fmax(0, 1 - gpu / wall));
 }
 
+/* What the allocator holds, against the device. */
+static void line_reserved(FILE *f, const struct rl_memory *m, bool fits)
+{
+    char a[32], b[32], c[32], lo[32], hi[32];
+    const char *verdict = !fits ? "DOES NOT FIT"
+                          : m->reserved_hi + m->runtime > m->capacity
+                              ? "fits, but not at the upper end"
+                              : "fits";
+
+    fprintf(f, "  %-22s reserved %s (90 %% %s … %s) + runtime %s of %s: %s\n",
+            "on the device", rl_human_bytes(m->reserved, a),
+            rl_human_bytes(m->reserved_lo, lo), rl_human_bytes(m->reserved_hi, hi),
+            rl_human_bytes(m->runtime, b), rl_human_bytes(m->capacity, c), verdict);
+}
+
 /* What a server sets aside for its caches, and how many such requests fill it. */
 static void line_pool(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
                       const struct rl_memory *m)
@@ -138,7 +153,7 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
     } part[] = {{"weights", m->weights}, {"KV cache", m->kv_cache},
                 {"state", m->state},     {"activations", m->activations},
                 {"logits", m->logits},   {"workspace", m->workspace}};
-    char a[32], b[32], c[32], d[32];
+    char a[32], b[32];
 
     fprintf(f, "\nmemory\n");
     fprintf(f, "  %-22s %s =", "peak allocated", rl_human_bytes(m->total, a));
@@ -150,13 +165,12 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
                 rl_human_bytes(part[i].v, b));
         first = false;
     }
-    fprintf(f, "\n  %-22s reserved %s + runtime %s of %s: %s\n", "on the device",
-            rl_human_bytes(m->reserved, a), rl_human_bytes(m->runtime, b),
-            rl_human_bytes(m->capacity, c), p->fits ? "fits" : "DOES NOT FIT");
+    fputc('\n', f);
+    line_reserved(f, m, p->fits);
     line_pool(f, pl, q, m);
     if (isfinite(p->max_ctx))
         fprintf(f, "  %-22s %s tokens (by allocated bytes alone %s)\n", "longest prompt",
-                rl_human_tokens(p->max_ctx, a), rl_human_tokens(p->max_ctx_allocated, d));
+                rl_human_tokens(p->max_ctx, a), rl_human_tokens(p->max_ctx_allocated, b));
     else
         fprintf(f, "  %-22s no limit: nothing grows with the context\n",
                 "longest prompt");
