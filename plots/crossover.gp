@@ -52,5 +52,5 @@ clip(v) = v > 2.0**span ? 2.0**span : v < 2.0**-span ? 2.0**-span : v
 splot DATA using (column("ctx")):(column("batch")):(clip(column("ratio"))) with pm3d nocontour, \
     DATA using (column("fits") == 0 ? column("ctx") : NaN):(column("batch")):(1) with points pt 2 ps 0.22 lw 0.3 lc rgb "#707070" nocontour, \
     DATA using (column("ctx")):(column("batch")):(column("ratio")) with lines lw 0.7 lc rgb MARK nosurface, \
-    DATA using (column("ctx")):(column("batch")):(column("ratio")) with labels boxed nosurface
+    DATA using (column("ctx")):(column("batch")):(column("ratio")) with labels @BOXED nosurface
 eval(legend_end)

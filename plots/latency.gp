@@ -46,6 +46,6 @@ do for [k = 1:NP] {
         for [i = 1:NS] DATA using (row(p, SERIES[i], "measured") ? column("ctx") : NaN):(column("value") * f) \
             with points lc rgb COLOR[i] pt POINT[i] ps 0.55 notitle, \
         DATA using (cross(p) ? column("ctx") : NaN):(column("value") * f) with points lc rgb MARK pt 6 ps 1.0 lw 1.0 notitle, \
-        DATA using (cross(p) ? far(column("ctx")) : NaN):(column("value") * f):(human(column("ctx"))) with labels boxed offset 0.6,-0.8 left font SMALL(6) noenhanced notitle
+        DATA using (cross(p) ? far(column("ctx")) : NaN):(column("value") * f):(human(column("ctx"))) with labels @BOXED offset 0.6,-0.8 left font SMALL(6) noenhanced notitle
     eval(legend_end)
 }

@@ -40,7 +40,7 @@ do for [k = 1:NS] {
     set ytics autofreq
     if (DUMB) { set title NAMES[k]; set key at graph 0.02, 0.7 top left } else { set label 1 NAMES[k] at graph 0.03, 0.92 left noenhanced front }
     if (first_column(k) && !DUMB) { set ylabel "peak memory (GiB)" offset 0.5,0 } else { unset ylabel }
-    if (none) { set label 2 sprintf("capacity %.3g GiB", K_max) at graph 0.03, first K_max left offset 0,0.75 front boxed font SMALL(6) } \
+    if (none) { set label 2 sprintf("capacity %.3g GiB", K_max) at graph 0.03, first K_max left offset 0,0.75 front @BOXED font SMALL(6) } \
     else { if (k == 1 || K_max != shown) { set label 2 sprintf("capacity %.3g GiB", K_max) at graph 0.03, first K_max left offset 0,0.55 front font SMALL(6) } }
     shown = none ? -1 : K_max
     # beside the stop where there is room, else on the area beyond it
@@ -49,7 +49,7 @@ do for [k = 1:NS] {
         . sprintf("%.3g GiB at %s", T_min, human(CTX_MIN))
     AT = stop < CTX_MIN || stop > CTX_MAX ? CTX_MAX : stop
     if (none && !DUMB) { set label 3 TEXT at graph 0.03, 0.92 left offset 0,-1.1 noenhanced front font SMALL(6) } \
-    else { if (beyond) { set label 3 TEXT at AT, K_max left offset 0.5,0.7 front boxed font SMALL(6) } \
+    else { if (beyond) { set label 3 TEXT at AT, K_max left offset 0.5,0.7 front @BOXED font SMALL(6) } \
     else { set label 3 TEXT at AT, K_max right offset -0.4,0.55 front font SMALL(6) } }
     if (stop >= CTX_MIN && stop <= CTX_MAX) { set arrow 1 from stop, 0 to stop, K_max nohead lw 1.2 dt 3 lc rgb MARK front }
     plot for [j = 6:1:-1] DATA using (!DUMB && sel(s, "line") && USED[j] ? column("ctx") : NaN):(0):(upto(j) > top * GiB ? top : upto(j) / GiB) \

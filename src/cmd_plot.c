@@ -61,7 +61,8 @@ const struct rl_command rl_cmd_plot = {
         "gnuplot is looked for at run time; without it --data alone still writes the "
         "numbers, and --from draws them elsewhere. Without --out the picture goes to a "
         "window, to the terminal's pixels (sixel), or to letters. A .tex file comes with "
-        "a .pdf of the same name, which it includes; a .tikz needs gnuplot-lua-tikz.sty.",
+        "a .pdf of the same name, which it includes (packages graphicx and "
+        "color); a .tikz needs gnuplot-lua-tikz.sty.",
     .option = options,
     .run = run,
     .values = "plot",

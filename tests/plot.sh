@@ -123,6 +123,15 @@ for plot in latency:"$top_srcdir/tests/data/plots/latency.csv" concurrency:under
     fi
 done
 if grep -q 'fontsize{7.2}' bare.tex; then ok "a .tex has its size of text"; else not_ok "a .tex has its size of text"; fi
+# a boxed label in cairolatex calls \widthof, which stops LaTeX
+for name in latency memory crossover; do
+    rooflint plot "$name" --from "$top_srcdir/tests/data/plots/$name.csv" --out boxed.tex
+    if grep -q gplfronttext boxed.tex && ! grep -q 'widthof' boxed.tex; then
+        ok "$name.tex is LaTeX"
+    else
+        not_ok "$name.tex is LaTeX" boxed.tex
+    fi
+done
 # shellcheck disable=SC2086
 rooflint plot latency $two --ctx 1k:8k:x2 >term 2>&1
 if grep -q 'context (tokens)' term; then ok "on a terminal"; else not_ok "on a terminal" term; fi
