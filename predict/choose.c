@@ -206,6 +206,7 @@ static void widen(struct rl_choice *out, double sd)
 
     out->log_lo = -hypot(out->log_lo, w);
     out->log_hi = hypot(out->log_hi, w);
+    out->spread.power = 0; /* what the step adds is the same for short and long calls */
     out->share = hypot(out->share * half, w) / hypot(half, w);
 }
 
@@ -287,6 +288,7 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     memcpy(out->coef, k->coef, sizeof out->coef);
     out->log_lo = k->lo;
     out->log_hi = k->hi;
+    out->spread = k->spread;
     out->share = sqrt(COMMON_VARIANCE);
     bool here = !strcmp(k->device, a->d->id);
     out->trust =
