@@ -2,9 +2,9 @@
  *
  * Rows of one shape (all m of one (n,k), all lengths of one head shape) are left
  * out together: rows that differ in the batch alone know too much of each other
- * to score a fit.  The interval of an entry are the 5 and 95 % quantiles of the
- * log error on the rows left out; the interval that a left-out row is scored
- * with comes from the other folds, so that coverage is honest too.
+ * to score a fit.  The interval of an entry comes from the log errors on the rows
+ * left out (interval.c); the interval that a left-out row is scored with comes from
+ * the other folds, so that coverage is honest too.
  */
 #include "calibrate.h"
 
@@ -15,15 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_ROWS = 12, MIN_SHAPES = 2, FEW_SHAPES = 6 };
+/* Of fewer than nine left-out rows not even the worst is beyond 90 % of the next. */
+enum { MIN_ROWS = 9, MIN_SHAPES = 2 };
 /* Log error that a shape unlike all measured ones adds, where too few shapes
  * were measured to see it. */
 static const double UNSEEN_SHAPE = 0.15;
-/* Where errors of one shape alone are known: what they are widened by for another. */
-static const double ONE_SHAPE = 1.5;
-/* The most for many shapes, whose quantiles hold the odd one already. */
-static const double MANY_SHAPES = 1.5;
-static const double LEAST = 0.005;    /* log error that is never excluded */
 static const double IDENTIFIED = 0.7; /* sd left, as a share of the prior's */
 
 struct work {
@@ -34,20 +30,12 @@ struct work {
     struct rl_fit_prior prior;
     const struct rl_sample **train; /* [n] scratch */
     int *fold;                      /* [n] */
-    double *error;                  /* [n] log(measured / predicted), held out */
-    double *sorted, *need;          /* [n] scratch */
-    bool few_shapes;
+    struct rl_left_out left;
 };
 
 static const struct rl_sample *row(const struct work *w, size_t i)
 {
     return &w->s->at[w->g->first + i];
-}
-
-static int ascending(const void *va, const void *vb)
-{
-    double a = *(const double *)va, b = *(const double *)vb;
-    return (a > b) - (a < b);
 }
 
 bool rl_calibration_identified(const struct rl_calibration *c, int i)
@@ -122,86 +110,27 @@ static int hold_out(struct work *w, int fold, struct rl_calibration *c,
         if (w->fold[i] != fold)
             continue;
         c->outcome[i].predicted = predict(w, i, fit.coef);
-        w->error[i] = log(row(w, i)->seconds / c->outcome[i].predicted);
+        w->left.seconds[i] = c->outcome[i].predicted;
+        w->left.error[i] = log(row(w, i)->seconds / c->outcome[i].predicted);
     }
     return 0;
 }
 
-struct range {
-    double lo, mid, hi;
-};
-
-/* Quantiles of the held-out errors but for one fold (-1: none) and the rows of one
- * shape, pushed outward by what a sample of this size misses of the tails.  Of a few
- * shapes each errs to one side: the sign seen so far says nothing of the next. */
-static struct range quantiles(struct work *w, int without, size_t first, size_t end)
+static void set_bounds(struct rl_outcome *o, const struct rl_residual *q)
 {
-    struct range q;
-    size_t n = 0;
-    for (size_t i = 0; i < w->g->n; i++)
-        if (w->fold[i] != without && (i < first || i >= end))
-            w->sorted[n++] = w->error[i];
-    qsort(w->sorted, n, sizeof *w->sorted, ascending);
-    q.mid = rl_quantile(w->sorted, n, 0.5);
-    if (w->few_shapes) {
-        for (size_t i = 0; i < n; i++)
-            w->sorted[i] = fabs(w->sorted[i]);
-        qsort(w->sorted, n, sizeof *w->sorted, ascending);
-        double tail = 0.9 * (double)(n + 2) / (double)(n + 1);
-        q.hi = fmax(rl_quantile(w->sorted, n, fmin(tail, 1)), LEAST);
-        q.lo = -q.hi;
-        return q;
-    }
-    /* the rank that leaves 5 % of a further row outside: split conformal */
-    double tail = n > 1 ? fmax(0.05 * (double)(n + 1) - 1, 0) / (double)(n - 1) : 0;
-    q.lo = fmin(rl_quantile(w->sorted, n, tail), -LEAST);
-    q.hi = fmax(rl_quantile(w->sorted, n, 1 - tail), LEAST);
-    return q;
-}
-
-/* How much wider the quantiles of some shapes must be to hold 90 % of the rows of
- * another: each shape is left out of the quantiles in turn.  Rows of one shape err
- * alike, so that quantiles over rows alone are too narrow for the next shape. */
-static double stretch(struct work *w, int without)
-{
-    size_t n = 0, shapes = 0;
-    for (size_t i = 0, end; i < w->g->n; i = end) {
-        for (end = i + 1; end < w->g->n && rl_same_shape(row(w, i), row(w, end));)
-            end++;
-        if (w->fold[i] == without)
-            continue;
-        struct range q = quantiles(w, without, i, end);
-        shapes++;
-        for (size_t k = i; k < end; k++)
-            w->need[n++] = w->error[k] / (w->error[k] > 0 ? q.hi : q.lo);
-    }
-    if (shapes < 2)
-        return ONE_SHAPE;
-    qsort(w->need, n, sizeof *w->need, ascending);
-    double wide = fmax(1, rl_quantile(w->need, n, 0.9));
-    return shapes < FEW_SHAPES ? wide : fmin(wide, MANY_SHAPES);
-}
-
-static struct range interval(struct work *w, int without, bool by_row)
-{
-    double wide = by_row ? 1 : stretch(w, without);
-    struct range q = quantiles(w, without, 0, 0);
-    q.lo *= wide;
-    q.hi *= wide;
-    return q;
+    double at = rl_spread_at(&q->spread, o->predicted);
+    o->lo = o->predicted * exp(at * q->lo);
+    o->hi = o->predicted * exp(at * q->hi);
 }
 
 static void set_intervals(struct work *w, struct rl_calibration *c, int folds)
 {
     for (int k = 0; k < folds; k++) {
-        struct range q = interval(w, k, c->by_row);
-        for (size_t i = 0; i < w->g->n; i++) {
-            struct rl_outcome *o = &c->outcome[i];
-            if (w->fold[i] != k)
-                continue;
-            o->lo = o->predicted * exp(q.lo);
-            o->hi = o->predicted * exp(q.hi);
-        }
+        struct rl_residual q;
+        rl_residual_of(&w->left, k, &q);
+        for (size_t i = 0; i < w->g->n; i++)
+            if (w->fold[i] == k)
+                set_bounds(&c->outcome[i], &q);
     }
 }
 
@@ -214,8 +143,7 @@ static int score_seen(struct work *w, struct rl_calibration *c, struct rl_error 
     for (size_t i = 0; i < w->g->n; i++) {
         o[i].measured = row(w, i)->seconds;
         o[i].predicted = predict(w, i, c->fit.coef);
-        o[i].lo = o[i].predicted * exp(c->lo);
-        o[i].hi = o[i].predicted * exp(c->hi);
+        set_bounds(&o[i], &c->residual);
         if (w->o->prior && w->fold[i])
             o[i].skipped = "left out";
     }
@@ -237,7 +165,8 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     c->by_row = c->shapes < MIN_SHAPES;
     if (c->by_row && (dealt = deal(w, false, w->o->folds, err)) == 0)
         return -1;
-    w->few_shapes = !c->by_row && c->shapes < FEW_SHAPES;
+    w->left.by_row = c->by_row;
+    w->left.few = rl_residual_is_few(c->shapes, w->g->n, c->by_row);
     int folds = dealt < (size_t)w->o->folds ? (int)dealt : w->o->folds;
     for (int k = 0; k < folds; k++)
         if (hold_out(w, k, c, err))
@@ -245,11 +174,10 @@ static int cross_validate(struct work *w, struct rl_calibration *c, struct rl_er
     set_intervals(w, c, folds);
     for (size_t i = 0; i < w->g->n; i++)
         w->train[i] = row(w, i);
-    struct range q = interval(w, -1, c->by_row);
+    rl_residual_of(&w->left, -1, &c->residual);
     double unseen = c->by_row ? UNSEEN_SHAPE : 0;
-    c->bias = q.mid;
-    c->lo = -hypot(q.lo, unseen);
-    c->hi = hypot(q.hi, unseen);
+    c->residual.lo = -hypot(c->residual.lo, unseen);
+    c->residual.hi = hypot(c->residual.hi, unseen);
     return fit_rows(w, w->g->n, &c->fit, err);
 }
 
@@ -275,13 +203,12 @@ static int few_samples(struct work *w, const struct rl_ask *ask, struct rl_calib
     if (rl_few_fit(ask, &d, &few, err))
         return -1;
     c->fit = few.fit;
-    c->lo = few.lo;
-    c->hi = few.hi;
+    c->residual.lo = few.lo;
+    c->residual.hi = few.hi;
     for (size_t i = 0; i < w->g->n; i++) {
         struct rl_outcome *o = &c->outcome[i];
         o->predicted = predict(w, i, c->fit.coef);
-        o->lo = o->predicted * exp(c->lo);
-        o->hi = o->predicted * exp(c->hi);
+        set_bounds(o, &c->residual);
         if (w->fold[i] == 0)
             o->skipped = "one of the few samples";
     }
@@ -320,17 +247,21 @@ int rl_calibrate(const struct rl_samples *s, const struct rl_group *g,
     struct work w = {.s = s, .g = g, .m = m, .o = o};
     w.train = rl_alloc(g->n, sizeof *w.train, err);
     w.fold = rl_alloc(g->n, sizeof *w.fold, err);
-    w.error = rl_alloc(3 * g->n, sizeof *w.error, err);
+    double *room = rl_alloc(5 * g->n, sizeof *room, err);
     out->outcome = rl_alloc(g->n, sizeof *out->outcome, err);
     int rc = -1;
-    if (w.train && w.fold && w.error && out->outcome) {
-        w.sorted = w.error + g->n;
-        w.need = w.sorted + g->n;
+    if (w.train && w.fold && room && out->outcome) {
+        w.left = (struct rl_left_out){.row = out->key,
+                                      .n = g->n,
+                                      .fold = w.fold,
+                                      .error = room,
+                                      .seconds = room + g->n,
+                                      .scratch = room + 2 * g->n};
         rc = run(&w, d, out, err);
     }
     free(w.train);
     free(w.fold);
-    free(w.error);
+    free(room);
     return rc;
 }
 

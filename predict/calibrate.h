@@ -4,6 +4,7 @@
 #define RL_CALIBRATE_H
 
 #include "fit.h"
+#include "interval.h"
 #include "time.h"
 #include "validate.h"
 
@@ -19,13 +20,13 @@ struct rl_calibrate_options {
 struct rl_calibration {
     const struct rl_sample *key; /* first row of the kernel */
     size_t n, shapes;
-    const char *refused;        /* NULL, or why there is no entry */
-    bool by_row;                /* too few shapes: single rows were left out instead */
-    struct rl_fit fit;          /* of all rows (of the few) */
-    double bias, lo, hi;        /* median, 5 % and 95 % of log(measured / held out) */
-    struct rl_score seen;       /* rows the fit was made of */
-    struct rl_score held;       /* rows left out of it */
-    struct rl_outcome *outcome; /* [n] held-out prediction of each row */
+    const char *refused;         /* NULL, or why there is no entry */
+    bool by_row;                 /* too few shapes: single rows were left out instead */
+    struct rl_fit fit;           /* of all rows (of the few) */
+    struct rl_residual residual; /* of log(measured / held out) */
+    struct rl_score seen;        /* rows the fit was made of */
+    struct rl_score held;        /* rows left out of it */
+    struct rl_outcome *outcome;  /* [n] held-out prediction of each row */
 };
 
 /* Was the coefficient moved by the rows, or is it still the prior's? */

@@ -16,7 +16,7 @@
 
 /* Distances.  A step up the list always outweighs all below it. */
 static const double D_VERSION = 1, D_RUNTIME = 20, D_LIBRARY = 10, D_IMPL = 30, D_KV = 4,
-                    D_DTYPE = 60, D_DEVICE = 100, D_ARCH = 40;
+                    D_DTYPE = 60, D_DEVICE = 100, D_ARCH = 40, D_KERNEL = 300;
 /* Beyond this the prior is the better guess. */
 static const double D_MAX = 1000;
 
@@ -116,17 +116,38 @@ static bool is_torch_stack(const char *name)
     return false;
 }
 
+/* Stacks whose convolutions are the CUDA kernels of causal-conv1d, a CTA per channel;
+ * the others' are Triton's, under the same name.  SGLang's of 0.5.10: its prefill comes
+ * out as that form, its update as slow as TensorRT-LLM's. */
+static bool is_cuda_conv(const char *runtime)
+{
+    static const char *const ids[] = {"trtllm", "hf-eager", "mamba-ssm-eager"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (same_id(runtime, ids[i]))
+            return true;
+    return !strcmp(runtime, "sglang-0.5.10");
+}
+
+/* Two kernels differ more than two devices do: TensorRT-LLM's convolutions by another
+ * stack's of the same device are 58 to 68 % off, by its own of another device 4 to 13. */
+static double kernel_distance(const struct rl_kernel *k, const char *runtime)
+{
+    bool conv = k->op->cls == RL_CLS_CONV;
+    return conv && is_cuda_conv(k->runtime) != is_cuda_conv(runtime) ? D_KERNEL : 0;
+}
+
 static double runtime_distance(const struct rl_kernel *k, const char *name)
 {
     if (!name || k->op->cls == RL_CLS_COMM) /* every stack calls the same NCCL */
         return 0;
     if (!strcmp(k->runtime, name))
         return 0;
+    double kernel = kernel_distance(k, name);
     if (same_id(k->runtime, name))
-        return name[id_length(name)] ? D_VERSION : 0;
+        return kernel + (name[id_length(name)] ? D_VERSION : 0);
     if (!is_torch_stack(k->runtime) || !is_torch_stack(name))
         return INFINITY;
-    return same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1;
+    return kernel + (same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1);
 }
 
 /* bf16 and fp16 run the same kernels at the same rate. */
@@ -206,6 +227,7 @@ static void widen(struct rl_choice *out, double sd)
 
     out->log_lo = -hypot(out->log_lo, w);
     out->log_hi = hypot(out->log_hi, w);
+    out->spread.power = 0; /* what the step adds is the same for short and long calls */
     out->share = hypot(out->share * half, w) / hypot(half, w);
 }
 
@@ -287,6 +309,7 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     memcpy(out->coef, k->coef, sizeof out->coef);
     out->log_lo = k->lo;
     out->log_hi = k->hi;
+    out->spread = k->spread;
     out->share = sqrt(COMMON_VARIANCE);
     bool here = !strcmp(k->device, a->d->id);
     out->trust =

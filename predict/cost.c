@@ -101,10 +101,12 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     c->bound = rl_part_bound(part);
 }
 
-static void add_error(const struct rl_choice *c, int group, double t, struct rl_sum *s,
-                      struct rl_own_error *own)
+static void add_error(const struct rl_cost *cost, int group, double calls,
+                      struct rl_sum *s, struct rl_own_error *own)
 {
+    const struct rl_choice *c = cost->choice;
     double alone = sqrt(fmax(0, 1 - c->share * c->share));
+    double t = calls * cost->seconds * rl_spread_at(&c->spread, cost->seconds);
 
     s->lo[group] += t * c->share * c->log_lo;
     s->hi[group] += t * c->share * c->log_hi;
@@ -125,7 +127,7 @@ void rl_cost_add(const struct rl_plan *pl, const struct rl_bound_node *b,
     s->by_class[b->node->cls] += t;
     s->by_bound[c->bound] += t;
     if (!pl->ideal)
-        add_error(c->choice, b->group, t, s, own);
+        add_error(c, b->group, calls, s, own);
     s->launches += calls * c->kernels;
     s->host += calls * c->host * pl->host_launch_s;
 }

@@ -23,6 +23,7 @@
 #include "kernels.h"
 #include "ops.h"
 
+#include <gsl/gsl_math.h>
 #include <math.h>
 
 enum {
@@ -89,11 +90,6 @@ static double due_at(double bytes, double size)
     return x < 1e100 ? x / (1 + x) : 1;
 }
 
-static double square(double x)
-{
-    return x * x;
-}
-
 /* Seconds of the call, and its parts. */
 static double reported(double t, double n, double launch, double move,
                        double part[RL_NBOUNDS])
@@ -120,7 +116,7 @@ static double comm_time(const double *p, const struct rl_machine *m, const doubl
     double ll128 = ll128_fix + volume / (c[BW_LL128] * m->link);
     double move = volume / (c[BW_SIMPLE] * m->link);
     double fill = c[RAMP] * 1e-6;
-    double simple = simple_fix + sqrt(sqrt(square(square(move)) + square(square(fill))));
+    double simple = simple_fix + sqrt(sqrt(gsl_pow_4(move) + gsl_pow_4(fill)));
     double size128 = c[DUE128] * 1e6 * pow(n / 4, c[DUE128_N]);
     double size = c[DUE] * 1e6 * pow(n / 4, c[DUE_N]);
     double t = cheaper_or_due(ll, ll128, due_at(s, size128));
@@ -168,7 +164,7 @@ double rl_kern_alltoall_time(const double *p, const struct rl_machine *m, const 
     double start = (c[P_LL] + c[P_PEER] * log2(n)) * 1e-6;
     double ll = start + peer / (c[P_LL_BW] * m->link);
     double move = peer * (n - 1 + c[P_OWN]) / (c[P_BW] * m->link);
-    double full = square(square(s / (c[P_FILL] * 1e6)));
+    double full = gsl_pow_4(s / (c[P_FILL] * 1e6));
     double simple =
         start + c[P_SIMPLE] * 1e-6 + move * (1 + c[P_TWICE] / sqrt(sqrt(1 + full)));
     double t = cheaper_or_due(ll, simple, due_at(peer, c[P_DUE] * 1e3));

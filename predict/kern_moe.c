@@ -18,6 +18,7 @@
 #include "kernels.h"
 #include "ops.h"
 
+#include <gsl/gsl_math.h>
 #include <math.h>
 
 enum {
@@ -170,11 +171,6 @@ static void spread_init(struct spread *s, const double *p)
         s->touched = rl_moe_distinct(n, k, e, s->routing) / ep;
 }
 
-static double square(double x)
-{
-    return x * x;
-}
-
 /* One grouped product for one row tile: seconds, and its parts. */
 struct product {
     double n, k;      /* columns and depth */
@@ -199,8 +195,8 @@ static double product_time(const struct product *g, const struct rates *r, doubl
     double l2 = waves * k * (b * g->act + bn * g->wb) / r->l2_sm;
     double lat = g->alone / (ceil_count(g->n / bn) * r->per_sm * r->sat);
     double chain = r->klat * k * (per > 1 ? per : 1);
-    return sqrt(square(*tensor) + square(l2) + square(g->dram) + square(lat) +
-                square(chain));
+    return sqrt(gsl_pow_2(*tensor) + gsl_pow_2(l2) + gsl_pow_2(g->dram) + gsl_pow_2(lat) +
+                gsl_pow_2(chain));
 }
 
 /* One call on one machine, reduced to what the search over row tiles needs. */
@@ -233,11 +229,11 @@ static void products_init(struct call *g, const struct rl_dtype_info *dt, double
     const struct spread *s = &g->spread;
     double wb = dt->bits / 8, one = (g->wide + g->f) * g->h * wb;
     double room = c[KEEP] * m->l2_bytes + 1;
-    double over = square(square(c[COPIES] * s->touched * one / room));
+    double over = gsl_pow_4(c[COPIES] * s->touched * one / room);
     double miss = m->warm > 0 ? over / (1 + over) : 1;
     double dram = (miss / (c[DRAM] * m->dram_peak) + (1 - miss) / (c[L2] * m->l2_bw));
     /* Row tiles far apart read an expert's weights again, unless L2 keeps them. */
-    double again = square(square(one / room));
+    double again = gsl_pow_4(one / room);
     double loads = s->touched + s->rows / c[SHARE] * again / (1 + again);
     double row = g->h * wb * dram, all = loads * row;
     double up = g->wide, down = g->f;

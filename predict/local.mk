@@ -46,6 +46,8 @@ librl_la_SOURCES += \
 	predict/gemm_tiles.h \
 	predict/graph.c \
 	predict/graph.h \
+	predict/interval.c \
+	predict/interval.h \
 	predict/kern_attention.c \
 	predict/kern_comm.c \
 	predict/kern_conv.c \

@@ -38,6 +38,7 @@ static bool same_choice(const struct rl_choice *a, const struct rl_choice *b)
 {
     return a->impl == b->impl && a->kernel == b->kernel && a->log_lo == b->log_lo &&
            a->log_hi == b->log_hi && a->share == b->share &&
+           !memcmp(&a->spread, &b->spread, sizeof a->spread) &&
            !memcmp(a->coef, b->coef, sizeof a->coef);
 }
 

@@ -92,6 +92,12 @@ static double note_num(const char *notes, const char *key, double fallback)
     return fallback;
 }
 
+/* A version of the years whose stacks had other runtime files and defaults. */
+static bool is_of_2024(const struct rl_run *row)
+{
+    return strstr(row->version, "2023") || strstr(row->version, "2024");
+}
+
 /* Flash attention: as the notes say, else as the runtime does it today; the
  * llama.cpp of 2023 and 2024 had it off unless asked. */
 static int flash_of(const struct rl_run *row)
@@ -102,8 +108,7 @@ static int flash_of(const struct rl_run *row)
         return fa > 0;
     if (strstr(row->notes, "-fa off"))
         return 0;
-    if (!strncmp(row->runtime, "llamacpp", 8) &&
-        (strstr(row->version, "2023") || strstr(row->version, "2024")))
+    if (!strncmp(row->runtime, "llamacpp", 8) && is_of_2024(row))
         return 0;
     return -1;
 }
@@ -115,18 +120,16 @@ static int flash_of(const struct rl_run *row)
 static const char *runtime_of(const struct rl_run *row, char *buf, size_t size)
 {
     static const struct {
-        const char *runtime, *mark, *suffix;
-    } kept[] = {{"llamacpp-cuda", "2023", "2024"},
-                {"llamacpp-cuda", "2024", "2024"},
-                {"llamacpp-metal", "2023", "2024"},
-                {"llamacpp-metal", "2024", "2024"},
-                {"vllm", "2023", "2024"},
-                {"vllm", "2024", "2024"},
+        const char *runtime, *mark, *suffix; /* mark NULL: of 2023 or 2024 */
+    } kept[] = {{"llamacpp-cuda", NULL, "2024"},
+                {"llamacpp-metal", NULL, "2024"},
+                {"vllm", NULL, "2024"},
                 {"llamacpp-cpu", "ggml 0.18", "0.18"}};
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (!strcmp(row->runtime, kept[i].runtime) &&
-            strstr(row->version, kept[i].mark)) {
+            (kept[i].mark ? strstr(row->version, kept[i].mark) != NULL
+                          : is_of_2024(row))) {
             snprintf(buf, size, "%s-%s", row->runtime, kept[i].suffix);
             return buf;
         }

@@ -134,6 +134,21 @@ double rl_work_seconds(const struct rl_work *w, const struct rl_machine *m,
     return launch + link + norm3(compute, memory, serial);
 }
 
+double rl_spread_at(const struct rl_spread *s, double seconds)
+{
+    if (s->power == 0)
+        return 1;
+    double t = fmax(s->from, fmin(seconds, s->to));
+    return pow(t / sqrt(s->from * s->to), s->power);
+}
+
+void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, double *hi)
+{
+    double at = rl_spread_at(&c->spread, seconds);
+    *lo = seconds * exp(at * c->log_lo);
+    *hi = seconds * exp(at * c->log_hi);
+}
+
 double rl_op_seconds(const struct rl_op_type *op, const double *p,
                      const struct rl_machine *m, const struct rl_choice *c,
                      double part[RL_NBOUNDS])

@@ -23,9 +23,10 @@ struct rl_choice {
     const struct rl_kernel *kernel; /* NULL: the prior */
     enum rl_trust trust;
     double coef[RL_MAXCOEFS];
-    double log_lo, log_hi; /* 5 % and 95 % of the log error expected */
-    double share;          /* of it that every call on a device has in common, the
-                              rest being each shape's own: 0 to 1 */
+    double log_lo, log_hi;   /* 5 % and 95 % of the log error expected, */
+    struct rl_spread spread; /* times this for a call of some seconds */
+    double share;            /* of it that every call on a device has in common, the
+                                rest being each shape's own: 0 to 1 */
 };
 /* The dtype pair that an operator's entries are kept under: its `dtype`, and
  * its `kv_dtype` or `state_dtype` (RL_DT_NONE when it has no such parameter). */
@@ -59,6 +60,11 @@ void rl_choose_by(const struct rl_ask *a, struct rl_choice *out);
  * them into out[]; returns how many. */
 enum { RL_MAXNEAR = 16 };
 int rl_choose_near(const struct rl_ask *a, int most, struct rl_choice *out);
+
+/* What the log errors of a call of so many seconds are times those of the middle. */
+double rl_spread_at(const struct rl_spread *s, double seconds);
+/* The 90 % interval of a call predicted to take so many seconds. */
+void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, double *hi);
 
 /* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
  * model get the generic roofline: the maximum over units and memory levels. */

@@ -310,18 +310,22 @@ static int check_runtimes(const char *data)
     char **ids;
     int n, bad = 0;
 
-    if (rl_runtime_list(data, &ids, &n, &err))
+    struct rl_places *places = rl_places_load(data, &err);
+    if (!places || rl_runtime_list(data, &ids, &n, &err)) {
+        rl_places_free(places);
         return report(&err);
+    }
     for (int i = 0; i < n; i++) {
         struct rl_error one = {0};
         struct rl_runtime *r = rl_runtime_load(data, ids[i], NULL, &one);
 
-        if ((!r || rl_runtime_check(r, &one) || rl_hwdb_check_places(data, r, &one)) &&
+        if ((!r || rl_runtime_check(r, &one) || rl_places_check(places, r, &one)) &&
             !is_inherited(&one, ids, n, i))
             bad += report(&one);
         rl_runtime_free(r);
     }
     rl_free_names(ids, n);
+    rl_places_free(places);
     return bad;
 }
 

@@ -106,8 +106,9 @@ void rl_op_ask(struct rl_op_setup *s, const double *p, struct rl_op_answer *a)
     a->sol_us = 1e6 * rl_work_speed_of_light(&w, &s->machine, NULL);
     a->bound = rl_part_bound(part);
     a->us = 1e6 * seconds;
-    a->lo_us = a->us * exp(s->choice.log_lo);
-    a->hi_us = a->us * exp(s->choice.log_hi);
+    rl_choice_bounds(&s->choice, a->us * 1e-6, &a->lo_us, &a->hi_us);
+    a->lo_us *= 1e6;
+    a->hi_us *= 1e6;
     if (s->runtime && !strcmp(s->runtime->id, "ideal"))
         a->us = a->lo_us = a->hi_us = a->sol_us;
 }

@@ -83,8 +83,7 @@ static void judge_group(const struct rl_measured *m, size_t g,
             continue;
         }
         o->predicted = rl_op_seconds(s->op, s->p, &m->machine[g], &ch, NULL);
-        o->lo = o->predicted * exp(ch.log_lo);
-        o->hi = o->predicted * exp(ch.log_hi);
+        rl_choice_bounds(&ch, o->predicted, &o->lo, &o->hi);
         if (!(o->predicted > 0) || !isfinite(o->predicted))
             o->skipped = "the kernel model gives no time";
     }

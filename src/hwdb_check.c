@@ -146,6 +146,28 @@ static int check_names(const struct rl_table *t, const struct ids *ids,
     return 0;
 }
 
+static int check_mislabelled(const struct rl_table *t, const struct ids *ids,
+                             struct rl_error *err)
+{
+    static const char *const header[] = {"device", "runtime", "op",
+                                         "param",  "reason",  "source"};
+
+    if (check_header(t, header, 6, err) || check_unique(t, 4, err))
+        return -1;
+    for (int c = 0; c < t->ncols; c++)
+        if (check_column(t, c, 0, err))
+            return -1;
+    for (int i = 0; i < t->nrows; i++) {
+        const char *id = rl_table_get(t, i, 0), *param = rl_table_get(t, i, 3);
+        if (!known(ids, id))
+            return rl_fail(err, RL_ENAME, t->source, t->line[i], "no device '%s'", id);
+        if (!strchr(param, '=') || strchr(param, ' '))
+            return rl_fail(err, RL_EVALUE, t->source, t->line[i],
+                           "param '%s': expected one key=value", param);
+    }
+    return 0;
+}
+
 static const struct {
     const char *file;
     int (*check)(const struct rl_table *t, const struct ids *ids, struct rl_error *err);
@@ -154,6 +176,7 @@ static const struct {
     {"priors.csv", check_priors},
     {"rates.csv", check_rates},
     {"measured_names.csv", check_names},
+    {"mislabelled.csv", check_mislabelled},
 };
 
 int rl_hwdb_check(const char *data, struct rl_error *err)
@@ -172,38 +195,62 @@ int rl_hwdb_check(const char *data, struct rl_error *err)
     return bad;
 }
 
-/* Is there a device of compute capability 8.7 (written 87)? */
-static int capability_known(const char *data, const struct ids *ids, const char *cc)
+/* What a key of a runtime file may name after its '@'. */
+struct rl_places {
+    struct ids ids;
+    int *cc; /* [ids.n] compute capability times ten; 0: none */
+};
+
+void rl_places_free(struct rl_places *p)
 {
-    int found = 0;
-
-    for (int i = 0; i < ids->n && !found; i++) {
-        struct rl_error ignored = {0};
-        struct rl_device *d = rl_device_load(data, ids->name[i], &ignored);
-        char has[16] = "";
-
-        if (d && d->cc > 0)
-            snprintf(has, sizeof has, "%d", d->cc);
-        found = *has && !strcmp(has, cc);
-        rl_device_free(d);
-    }
-    return found;
+    if (!p)
+        return;
+    rl_free_names(p->ids.name, p->ids.n);
+    free(p->cc);
+    free(p);
 }
 
-int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
-                         struct rl_error *err)
+struct rl_places *rl_places_load(const char *data, struct rl_error *err)
 {
-    struct ids ids = {0};
-    int bad = rl_device_list(data, &ids.name, &ids.n, err);
+    struct rl_places *p = rl_alloc(1, sizeof *p, err);
 
-    for (int i = 0; !bad && i < r->nrows; i++) {
-        const char *at = strchr(r->key[i], '@');
-        bool place = !at || known(&ids, at + 1) ||
-                     (!strncmp(at, "@sm", 3) && capability_known(data, &ids, at + 3));
-        if (!place)
-            bad = rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
-                          "'%s': no device and no compute capability of one", r->key[i]);
+    if (p && !rl_device_list(data, &p->ids.name, &p->ids.n, err))
+        p->cc = rl_alloc((size_t)p->ids.n + 1, sizeof *p->cc, err);
+    if (!p || !p->cc) {
+        rl_places_free(p);
+        return NULL;
     }
-    rl_free_names(ids.name, ids.n);
-    return bad;
+    for (int i = 0; i < p->ids.n; i++) {
+        struct rl_error told = {0}; /* by the check of the devices */
+        struct rl_device *d = rl_device_load(data, p->ids.name[i], &told);
+        if (d)
+            p->cc[i] = d->cc;
+        rl_device_free(d);
+    }
+    return p;
+}
+
+/* Is there a device of the capability that `place`, sm87, names? */
+static int capability_known(const struct rl_places *p, const char *place)
+{
+    char has[16];
+
+    for (int i = 0; i < p->ids.n; i++) {
+        snprintf(has, sizeof has, "sm%d", p->cc[i]);
+        if (p->cc[i] > 0 && !strcmp(has, place))
+            return 1;
+    }
+    return 0;
+}
+
+int rl_places_check(const struct rl_places *p, const struct rl_runtime *r,
+                    struct rl_error *err)
+{
+    for (int i = 0; i < r->nrows; i++) {
+        const char *at = strchr(r->key[i], '@');
+        if (at && !known(&p->ids, at + 1) && !capability_known(p, at + 1))
+            return rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
+                           "'%s': no device and no compute capability of one", r->key[i]);
+    }
+    return 0;
 }

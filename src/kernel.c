@@ -221,8 +221,8 @@ static size_t key_length(const struct file *f)
 }
 
 /* Figures of an entry beside its coefficients; their bits follow those. */
-static const char *const figures[] = {"bias", "lo", "hi", "lgo"};
-enum { NFIGURES = sizeof figures / sizeof *figures };
+static const char *const figures[] = {"bias", "lo", "hi", "lgo", "spread", "from", "to"};
+enum { NFIGURES = sizeof figures / sizeof *figures, SPREAD = RL_MAXCOEFS + 4 };
 
 /* The bit of a name: a coefficient's index, or a figure's after them; -1.  Rows
  * follow the operator's order as a rule, so its next one is looked at first. */
@@ -239,11 +239,18 @@ static int bit_of(const struct rl_op_type *op, const char *name, int next)
     return -1;
 }
 
+static void set_figure(struct rl_kernel *k, int which, double v)
+{
+    double *figure[NFIGURES] = {
+        NULL, &k->lo, &k->hi, &k->lgo, &k->spread.power, &k->spread.from, &k->spread.to};
+    if (figure[which])
+        *figure[which] = which > SPREAD - RL_MAXCOEFS ? v * 1e-6 : v; /* µs */
+}
+
 static int set_coef(struct file *f, struct rl_kernel *k, double v)
 {
     const char *name = cell(f, C_COEF);
     int bit = bit_of(k->op, name, f->next);
-    double *figure[] = {NULL, &k->lo, &k->hi, &k->lgo};
 
     if (bit < 0)
         return FAIL(f, RL_ENAME, "operator '%s' has no coefficient '%s'", k->op->name,
@@ -253,8 +260,7 @@ static int set_coef(struct file *f, struct rl_kernel *k, double v)
     k->given |= 1UL << bit;
     f->next = bit < RL_MAXCOEFS ? bit + 1 : 0;
     if (bit >= RL_MAXCOEFS) {
-        if (figure[bit - RL_MAXCOEFS])
-            *figure[bit - RL_MAXCOEFS] = v;
+        set_figure(k, bit - RL_MAXCOEFS, v);
         return 0;
     }
     const struct rl_coef *c = &k->op->coef[bit];
@@ -300,6 +306,15 @@ static int read_row(struct rl_kernel_db *db, struct file *f)
     return f->entry == UNWANTED ? 0 : add_row(f, &db->at[f->entry]);
 }
 
+/* All three figures or none, and a spread that stays one. */
+static bool is_spread(const struct rl_kernel *k)
+{
+    unsigned long given = k->given >> SPREAD & 7;
+    const struct rl_spread *s = &k->spread;
+    return !given ||
+           (given == 7 && fabs(s->power) <= 1 && s->from > 0 && s->to >= s->from);
+}
+
 static int check_intervals(const struct rl_kernel_db *db, const struct file *f)
 {
     for (size_t i = (size_t)f->first; i < db->n; i++) {
@@ -307,6 +322,10 @@ static int check_intervals(const struct rl_kernel_db *db, const struct file *f)
         if (!(k->lo <= 0 && k->hi >= 0))
             return rl_fail(f->err, RL_EVALUE, f->rows.source, 0,
                            "'%s' of %s: expected lo <= 0 <= hi", k->op->name, k->impl);
+        if (!is_spread(k))
+            return rl_fail(f->err, RL_EVALUE, f->rows.source, 0,
+                           "'%s' of %s: expected spread from -1 to 1 with 0 < from <= to",
+                           k->op->name, k->impl);
     }
     return 0;
 }

@@ -3,12 +3,21 @@
  * runtime,op,impl,dtype,kv_dtype,coef,value,unit,n,source
  * Besides the op type's own coefficients an entry holds, under the same key,
  * `bias` (median log residual left over), `lo`, `hi` (5 and 95 % quantiles of
- * the held-out log residual) and `lgo` (leave-group-out median APE).
+ * the held-out log residual), `lgo` (leave-group-out median APE) and, where the
+ * residual's spread goes with the time of the call, `spread`, `from` and `to`.
  */
 #ifndef RL_KERNEL_H
 #define RL_KERNEL_H
 
 #include "op.h"
+
+/* How the spread of an entry's errors goes with the time t of a call: times
+ * (t / √(from·to))^power, t no less than `from` and no more than `to`.  Short calls
+ * scatter more as a rule: power < 0. */
+struct rl_spread {
+    double power;    /* 0: all alike */
+    double from, to; /* seconds */
+};
 
 struct rl_kernel {
     char *runtime, *impl, *device; /* device: that it was fitted on */
@@ -20,7 +29,8 @@ struct rl_kernel {
     unsigned long given; /* bits of coefficients and figures read so far */
     double n;            /* rows behind it */
     double lo, hi;       /* log residual quantiles 5 %, 95 % (lo < 0 < hi) */
-    double lgo;          /* leave-group-out median APE */
+    struct rl_spread spread;
+    double lgo; /* leave-group-out median APE */
     char *source;
 };
 

@@ -1,5 +1,5 @@
 /* hwdb/kernels/<device>.csv as calibrate writes it: rows sorted by operator and
- * key, coefficients in the operator's order, then bias, lo, hi and lgo. */
+ * key, coefficients in the operator's order, then what is left over. */
 #include "kernel_out.h"
 
 #include "err.h"
@@ -132,6 +132,30 @@ static int add_value(struct lines *l, const struct rl_calibration *c, const char
     return add(l, f, order, err);
 }
 
+/* What the errors on rows left out say; `spread` where they go with the time. */
+static int add_figures(struct lines *l, const struct rl_calibration *c, int order,
+                       const char *source, struct rl_error *err)
+{
+    const struct rl_residual *q = &c->residual;
+    const struct {
+        const char *name, *unit;
+        double v;
+    } figure[] = {{"bias", "1", q->bias},
+                  {"lo", "1", q->lo},
+                  {"hi", "1", q->hi},
+                  {"lgo", "1", c->held.median_ape},
+                  {"spread", "1", q->spread.power},
+                  {"from", "us", 1e6 * q->spread.from},
+                  {"to", "us", 1e6 * q->spread.to}};
+    int n = q->spread.power != 0 ? 7 : 4;
+
+    for (int i = 0; i < n; i++)
+        if (add_value(l, c, figure[i].name, figure[i].unit, figure[i].v, order + i,
+                      source, err))
+            return -1;
+    return 0;
+}
+
 static int add_entry(struct lines *l, const struct rl_calibration *c, const char *source,
                      struct rl_error *err)
 {
@@ -143,12 +167,7 @@ static int add_entry(struct lines *l, const struct rl_calibration *c, const char
                       moved ? source : "prior: the rows do not determine it", err))
             return -1;
     }
-    return add_value(l, c, "bias", "1", c->bias, i, source, err) ||
-                   add_value(l, c, "lo", "1", c->lo, i + 1, source, err) ||
-                   add_value(l, c, "hi", "1", c->hi, i + 2, source, err) ||
-                   add_value(l, c, "lgo", "1", c->held.median_ape, i + 3, source, err)
-               ? -1
-               : 0;
+    return add_figures(l, c, i, source, err);
 }
 
 static int by_key(const void *va, const void *vb)

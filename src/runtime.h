@@ -28,8 +28,11 @@ int rl_runtime_set(struct rl_runtime *r, const char *key, double value,
 /* predict/plan_keys.c: an error for a key that nobody reads. */
 int rl_runtime_check(const struct rl_runtime *r, struct rl_error *err);
 /* src/hwdb_check.c: an error for a key @DEVICE or @sm87 of no device there is. */
-int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
-                         struct rl_error *err);
+struct rl_places;
+struct rl_places *rl_places_load(const char *data, struct rl_error *err);
+int rl_places_check(const struct rl_places *p, const struct rl_runtime *r,
+                    struct rl_error *err);
+void rl_places_free(struct rl_places *p);
 int rl_runtime_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 #endif

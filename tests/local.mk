@@ -13,6 +13,7 @@ unit_tests = \
 	tests/test_grid.t \
 	tests/test_predict.t \
 	tests/test_harness.t \
+	tests/test_interval.t \
 	tests/test_json.t \
 	tests/test_kern_scan.t \
 	tests/test_kernel.t \

@@ -151,6 +151,38 @@ Test(calibrate, refuses_too_few_rows)
     rl_samples_clear(&s);
 }
 
+/* Nine rows of one shape: single rows are left out, and the entry says how far another
+ * shape may be off. */
+Test(calibrate, a_few_rows_of_one_shape)
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+    struct rl_samples s = {0};
+    struct rl_error err = {0};
+    struct rl_machine m = machine();
+    struct rl_device d = {.id = (char *)"dev"};
+    struct rl_calibrate_options o = {.folds = 5, .starts = 1};
+    struct rl_calibration out;
+    double c[RL_MAXCOEFS] = {0};
+
+    for (int i = 0; op->coef[i].name; i++)
+        c[i] = op->coef[i].prior;
+    c[0] *= 3;
+    for (double rows = 1; rows <= 256; rows *= 2) {
+        double p[RL_MAXPARAMS] = {rows, 1024, 4096, RL_DT_BF16};
+        add(&s, rows, 1024, 4096, op->time(p, &m, c, NULL));
+    }
+    cr_assert_eq(rl_samples_merge(&s, &err), 0);
+    struct rl_group g = {0, s.n};
+    cr_assert_eq(rl_calibrate(&s, &g, &d, &m, &o, &out, &err), 0, "%s", err.text);
+    cr_expect_eq(out.n, 9);
+    cr_expect_null(out.refused);
+    cr_expect(out.by_row);
+    cr_expect(out.held.median_ape < 0.05, "median %g", out.held.median_ape);
+    cr_expect(out.residual.hi >= 0.15 && out.residual.lo <= -0.15);
+    rl_calibration_clear(&out);
+    rl_samples_clear(&s);
+}
+
 Test(gemm_kernel, finite_and_growing_with_rows)
 {
     const struct rl_op_type *op = rl_op_find("gemm");

@@ -58,6 +58,28 @@ Test(choose, tensor_kernels_follow_the_instructions)
                      "h100-sxm-80gb");
 }
 
+/* SGLang's of 0.5.10 on A100 and TensorRT-LLM's are CUDA kernels, vLLM's Triton's. */
+Test(choose, convolutions_follow_the_kernel)
+{
+    struct rl_choice c;
+    load("a100-sxm-80gb");
+    struct rl_ask a = unseen("conv1d_update", "vllm-0.24.0", NULL, RL_DT_BF16);
+    a.without = false;
+    rl_choose_by(&a, &c);
+    cr_assert_not_null(c.kernel);
+    cr_expect_str_eq(c.kernel->runtime, "vllm-0.24.0");
+    cr_expect_str_neq(c.kernel->device, "a100-sxm-80gb");
+    a.runtime = "trtllm-1.0.0";
+    a.without = true;
+    rl_choose_by(&a, &c);
+    cr_assert_not_null(c.kernel);
+    cr_expect(!strncmp(c.kernel->runtime, "trtllm", 6), "%s", c.kernel->runtime);
+    a.runtime = "sglang-0.5.10";
+    rl_choose_by(&a, &c);
+    cr_expect(!strncmp(c.kernel->runtime, "trtllm", 6), "%s", c.kernel->runtime);
+    drop();
+}
+
 Test(choose, collectives_follow_the_link)
 {
     cr_expect_str_eq(source_of("a100-sxm-80gb", "all_reduce", NULL, RL_DT_NONE),

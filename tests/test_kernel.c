@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "ops.h"
 #include "path.h"
+#include "time.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -107,7 +108,8 @@ static void expect_file_error(struct folder *f, const struct rl_op_type *op,
     rl_kernel_db_free(db);
 }
 
-#define HEAD "runtime,op,impl,dtype,kv_dtype,coef,value,unit,n,source\n"
+#define SPREAD " 'gemm' of i: expected spread from -1 to 1 with 0 < from <= to"
+#define HEAD   "runtime,op,impl,dtype,kv_dtype,coef,value,unit,n,source\n"
 
 /* Keys that come again later, in quotes, or behind other columns. */
 Test(kernel, rows_in_any_order)
@@ -151,6 +153,13 @@ Test(kernel, a_mistake_counts_where_its_operator_is_read)
          "4: 'eff' is given twice"},
         {"r,gemm,i,bf16,,eff,1,1,7\n", "3: expected 10 fields as in the header, found 9"},
         {"r,gemm,i,bf16,,lo,1,1,7,s\n", " 'gemm' of i: expected lo <= 0 <= hi"},
+        {"r,gemm,i,bf16,,spread,-0.1,1,7,s\n", SPREAD},
+        {"r,gemm,i,bf16,,spread,-2,1,7,s\nr,gemm,i,bf16,,from,1,us,7,s\n"
+         "r,gemm,i,bf16,,to,9,us,7,s\n",
+         SPREAD},
+        {"r,gemm,i,bf16,,spread,-0.1,1,7,s\nr,gemm,i,bf16,,from,10,us,7,s\n"
+         "r,gemm,i,bf16,,to,9,us,7,s\n",
+         SPREAD},
     };
     char text[400];
 
@@ -162,6 +171,40 @@ Test(kernel, a_mistake_counts_where_its_operator_is_read)
         expect_file_error(&f, &rl_op_gemm, bad[i].error);
         clear(&f);
     }
+}
+
+/* An entry whose spread goes with the time of the call: read, used on its own device,
+ * not carried to others. */
+Test(kernel, spread_by_time)
+{
+    struct folder f =
+        folder(HEAD "r,gemm,i,bf16,,lo,-0.1,1,7,s\nr,gemm,i,bf16,,hi,0.2,1,7,s\n"
+                    "r,gemm,i,bf16,,spread,-0.5,1,7,s\nr,gemm,i,bf16,,from,10,us,7,s\n"
+                    "r,gemm,i,bf16,,to,1000,us,7,s\n");
+    struct rl_error e = {0};
+    struct rl_kernel_db *db = rl_kernel_db_load(f.dir, &e);
+    struct rl_device d = {.id = (char *)"x", .cc = 80},
+                     other = {.id = (char *)"y", .cc = 80};
+    struct rl_ask a = {db, &d, "r", "i", &rl_op_gemm, RL_DT_BF16, RL_DT_NONE, false};
+    struct rl_choice c;
+    double lo, hi;
+
+    cr_assert_not_null(db, "%s", e.text);
+    rl_choose_by(&a, &c);
+    rl_choice_bounds(&c, 1e-4, &lo, &hi); /* √(10·1000) µs */
+    expect_near(lo, 1e-4 * exp(-0.1), 1e-9);
+    expect_near(hi, 1e-4 * exp(0.2), 1e-9);
+    rl_choice_bounds(&c, 4e-4, &lo, &hi);
+    expect_near(hi, 4e-4 * exp(0.1), 1e-9);
+    rl_choice_bounds(&c, 1, &lo, &hi); /* as at 1000 µs */
+    expect_near(lo, exp(-0.1 * pow(10, -0.5)), 1e-9);
+    a.d = &other;
+    rl_choose_by(&a, &c);
+    rl_choice_bounds(&c, 1, &lo, &hi);
+    expect_near(hi, exp(c.log_hi), 1e-9);
+    cr_expect_gt(c.log_hi, 0.2);
+    rl_kernel_db_free(db);
+    clear(&f);
 }
 
 Test(kernel, mistakes_of_other_operators)
