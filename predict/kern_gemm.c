@@ -126,7 +126,8 @@ struct gemm {
     double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
     double per_sm;           /* 1 / SMs */
-    double fma_s;            /* seconds of k multiply-adds of one SM */
+    double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
+    double slow;             /* rl_machine.slow */
     double l2_s;             /* seconds of k bytes of one SM */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
@@ -190,7 +191,9 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
     g->per_sm = 1 / mc->sm;
-    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * c[EFF]);
+    g->slow = mc->slow;
+    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * mc->slow * c[EFF]);
+    g->pipe_s = g->k * 2 * mc->sm / mc->rate[dt->unit];
     g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US;
@@ -228,6 +231,8 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
+    if (g->slow > 1)
+        p.fma = rl_behind_tensor(p.fma, g->pipe_s * area, g->slow);
     p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
     return p;
 }
@@ -319,7 +324,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     struct best best = {INFINITY, 0, 0};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
 
-    double t = best.seconds * (1 + c[CLOCK] * (1 - exp(-best.tensor / THERMAL_S)));
+    double held = mc->slow > 1 ? 0 : c[CLOCK]; /* pipe_s is sustained */
+    double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
     if (quantises(dt))
         t += quantise(&g, mc, xmiss);
