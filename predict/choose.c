@@ -241,9 +241,9 @@ static double tensor_ratio(const struct rl_kernel *k, const struct rl_device *d)
 
     if (!(k->tensor > 0 && clocks > 0 && its > 0) || rl_gemm_fine(k->cc) ||
         rl_gemm_fine(d->cc))
-        return 1;
+        return 0;
     double ratio = k->tensor * clocks / its;
-    return ratio > 1.1 ? ratio : 1; /* sheets round their clocks */
+    return ratio > 1.1 ? ratio : 0; /* sheets round their clocks */
 }
 
 /* RL_C_PEAK is a share of the sheet's peak, but what a part sustains of its sheet is

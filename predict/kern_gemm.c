@@ -191,8 +191,8 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
     g->per_sm = 1 / mc->sm;
-    g->slow = mc->slow;
-    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * mc->slow * c[EFF]);
+    g->slow = fmax(1, mc->slow);
+    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
     g->pipe_s = g->k * 2 * mc->sm / mc->rate[dt->unit];
     g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
@@ -208,6 +208,7 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
 /* A tile on this call: what each of its SMs has to do, k whole. */
 struct part {
     double per_sm;    /* CTAs per SM */
+    double area;      /* of the tile */
     double fma, load; /* s of one CTA: multiply-adds, operands from L2 */
     double once;      /* s per wave */
     double few;       /* s of the DRAM traffic that so few CTAs ask for */
@@ -216,6 +217,7 @@ struct part {
 
 struct best {
     double seconds, tensor, l2;
+    double pipe; /* s of its multiply-adds alone, at the sustained rate */
 };
 
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
@@ -226,13 +228,12 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
                     whole(g->n / (t->b * t->cn));
     struct part p = {
         .per_sm = per_sm,
+        .area = area,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
         .load = g->l2_s * (rows * g->xb + cols * g->wb),
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
-    if (g->slow > 1)
-        p.fma = rl_behind_tensor(p.fma, g->pipe_s * area, g->slow);
     p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
     return p;
 }
@@ -278,6 +279,7 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
                 cubes = c;
                 best->tensor = tensor;
                 best->l2 = l2;
+                best->pipe = l2 / p->load * p->area * g->pipe_s;
                 better = true;
             }
             part[left++] = *p;
@@ -285,6 +287,17 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
         if (better)
             best->seconds = reduce + rl_cbrt(cubes);
     }
+}
+
+/* On a part of slower tensor units: the tile that is best without them, as the library
+ * was tuned, and then all but DRAM hidden behind them. */
+static void behind_tensor(const struct gemm *g, struct best *best)
+{
+    double slower = rl_behind_tensor(best->tensor, best->pipe, g->slow);
+    double cubes = cube(best->seconds) + cube(slower) - cube(best->tensor);
+
+    best->seconds = rl_cbrt(cubes);
+    best->tensor = slower;
 }
 
 /* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
@@ -321,10 +334,12 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
-    struct best best = {INFINITY, 0, 0};
+    struct best best = {INFINITY, 0, 0, 0};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
+    if (g.slow > 1)
+        behind_tensor(&g, &best);
 
-    double held = mc->slow > 1 ? 0 : c[CLOCK]; /* pipe_s is sustained */
+    double held = g.slow > 1 ? 0 : c[CLOCK]; /* pipe_s is sustained */
     double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
     if (quantises(dt))

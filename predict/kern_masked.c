@@ -24,7 +24,8 @@ const struct rl_coef rl_kern_masked_coef[] = {
     {"fixed", "us", RL_C_LOG, 10, 2, 60, 0.4, "launches of copies and kernel"},
     {"step", "us", RL_C_LOG, 2.5, 0.3, 20, 0.4, "64 keys of one block, alone"},
     {"blocks", "1", RL_C_LOG, 8, 1, 16, 0.4, "blocks an SM walks at once"},
-    {"other", "clocks", RL_C_LOG, 0.33, 0.05, 2, 0.3, "a score beside its products, an SM"},
+    {"other", "clocks", RL_C_LOG, 0.33, 0.05, 2, 0.3,
+     "a score beside its products, an SM"},
     {"other_wide", "clocks", RL_C_LOG, 0.83, 0.1, 4, 0.3, "the same, heads above 64"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };

@@ -59,7 +59,6 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
     m->link = d->link.v;
     m->link_latency_s = 5e-6; /* one NCCL hop and its launch, PCIe or NVLink */
     m->gpus = tp > 1 ? tp : 1;
-    m->slow = 1;
     m->warm = 1;
 }
 
@@ -144,11 +143,13 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
     if (c && c->impl)
         return c->impl->time(p, m, c->coef, part);
     if (op->coef && op->time && c) {
-        if (c->slow <= 1)
-            return op->time(p, m, c->coef, part);
-        struct rl_machine carried = *m;
-        carried.slow = c->slow;
-        return op->time(p, &carried, c->coef, part);
+        struct rl_machine carried;
+        if (c->slow > 0) {
+            carried = *m;
+            carried.slow = c->slow;
+            m = &carried;
+        }
+        return op->time(p, m, c->coef, part);
     }
     struct rl_work w = {0};
     op->work(p, &w);

@@ -24,7 +24,7 @@ struct rl_choice {
     enum rl_trust trust;
     double coef[RL_MAXCOEFS];
     double log_lo, log_hi; /* 5 % and 95 % of the log error expected */
-    double slow;           /* rl_machine.slow, of an entry carried over; 0: none is */
+    double slow;           /* rl_machine.slow, of an entry carried over */
     double share;          /* of it that every call on a device has in common, the
                               rest being each shape's own: 0 to 1 */
 };
