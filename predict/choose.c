@@ -7,6 +7,7 @@
  * or in µs, so that carrying one over to another device rescales it with that
  * device's ceilings.
  */
+#include "gemm_tiles.h"
 #include "ops.h"
 #include "time.h"
 
@@ -253,6 +254,20 @@ static void draw_to_prior(const struct rl_kernel *k, double far, double *coef)
     }
 }
 
+/* Half the tensor rate of the entry's device a clock and SM, as GeForce parts have with
+ * fp32 sums, is half of nothing else: `slow` of the machine.  For mma.sync, whose kernels
+ * are the same on both. */
+static double tensor_ratio(const struct rl_kernel *k, const struct rl_device *d)
+{
+    double clocks = d->sm_count * d->tensor_hz, its = d->peak[RL_BF16].v;
+
+    if (!(k->tensor > 0 && clocks > 0 && its > 0) || rl_gemm_fine(k->cc) ||
+        rl_gemm_fine(d->cc))
+        return 0;
+    double ratio = k->tensor * clocks / its;
+    return ratio > 1.1 ? ratio : 0; /* sheets round their clocks */
+}
+
 /* RL_C_PEAK is a share of the sheet's peak, but what a part sustains of its sheet is
  * its own: 74 % on an L40S that its power holds back, all of it on a GeForce of
  * the same generation at half the rate.  Carried over, it scales with that.  RL_C_DRAM
@@ -265,6 +280,7 @@ static void rescale(const struct rl_kernel *k, const struct rl_device *d,
     bool known = k->sustained > 0 && rate->kind >= RL_KIND_BURST && peak->v > 0;
     bool read = d->dram.kind >= RL_KIND_BURST && d->dram_peak.v > 0;
 
+    out->slow = tensor_ratio(k, d);
     for (int i = 0; k->op->coef[i].name; i++) {
         enum rl_coef_kind kind = k->op->coef[i].kind;
         if (known && kind == RL_C_PEAK)

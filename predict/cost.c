@@ -98,6 +98,8 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (b->op == &rl_op_moe && pl->expert_launches > 0)
         c->kernels = c->host = b->launches[ph] + expert_launches(pl, p);
     c->seconds = seconds_of(pl, b, p, w, alt, c, part);
+    if (!pl->ideal && !choice->impl && !alt)
+        c->seconds += b->beside[ph] * pl->machine.gap_s;
     c->bound = rl_part_bound(part);
 }
 

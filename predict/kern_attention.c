@@ -13,6 +13,7 @@
  * packed) walks the key blocks that mask and window leave; a closed form counts
  * them.  Ignores: page gathering of K and V, the clock falling under load.
  */
+#include "kern_root.h"
 #include "kernels.h"
 #include "ops.h"
 
@@ -222,9 +223,12 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double ctas = heads * t.n;
     *merge = split_keys(a, m, c, ctas, bm / group, &t);
     double exp_s = bm * bn * m->sm / m->sfu;
-    double tile =
-        bm * bn * 2 * (a->d + a->dv) * m->sm / (efficiency(c, a->d) * m->peak[a->unit]) +
-        c[EXP] * exp_s + c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
+    double flop = bm * bn * 2 * (a->d + a->dv) * m->sm;
+    double tile = flop / (efficiency(c, a->d) * m->peak[a->unit] * fmax(1, m->slow)) +
+                  c[EXP] * exp_s +
+                  c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
+    if (m->slow > 1)
+        tile = rl_behind_tensor(tile, flop / m->rate[a->unit], m->slow);
     double skipped = c[SKIP] * exp_s; /* the mask, evaluated for every tile walked */
     if (a->window > 0) {
         double edge = (bm / group + bn) / (a->window + bm / group + bn);

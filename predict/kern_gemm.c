@@ -126,7 +126,8 @@ struct gemm {
     double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
     double per_sm;           /* 1 / SMs */
-    double fma_s;            /* seconds of k multiply-adds of one SM */
+    double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
+    double slow;             /* rl_machine.slow */
     double l2_s;             /* seconds of k bytes of one SM */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
@@ -190,7 +191,9 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
     g->per_sm = 1 / mc->sm;
-    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * c[EFF]);
+    g->slow = fmax(1, mc->slow);
+    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
+    g->pipe_s = g->k * 2 * mc->sm / mc->rate[dt->unit];
     g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US;
@@ -205,6 +208,7 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
 /* A tile on this call: what each of its SMs has to do, k whole. */
 struct part {
     double per_sm;    /* CTAs per SM */
+    double area;      /* of the tile */
     double fma, load; /* s of one CTA: multiply-adds, operands from L2 */
     double once;      /* s per wave */
     double few;       /* s of the DRAM traffic that so few CTAs ask for */
@@ -213,6 +217,7 @@ struct part {
 
 struct best {
     double seconds, tensor, l2;
+    double pipe; /* s of its multiply-adds alone, at the sustained rate */
 };
 
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
@@ -223,6 +228,7 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
                     whole(g->n / (t->b * t->cn));
     struct part p = {
         .per_sm = per_sm,
+        .area = area,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
         .load = g->l2_s * (rows * g->xb + cols * g->wb),
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
@@ -273,6 +279,7 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
                 cubes = c;
                 best->tensor = tensor;
                 best->l2 = l2;
+                best->pipe = l2 / p->load * p->area * g->pipe_s;
                 better = true;
             }
             part[left++] = *p;
@@ -280,6 +287,17 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
         if (better)
             best->seconds = reduce + rl_cbrt(cubes);
     }
+}
+
+/* On a part of slower tensor units: the tile that is best without them, as the library
+ * was tuned, and then all but DRAM hidden behind them. */
+static void behind_tensor(const struct gemm *g, struct best *best)
+{
+    double slower = rl_behind_tensor(best->tensor, best->pipe, g->slow);
+    double cubes = cube(best->seconds) + cube(slower) - cube(best->tensor);
+
+    best->seconds = rl_cbrt(cubes);
+    best->tensor = slower;
 }
 
 /* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
@@ -316,10 +334,13 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
-    struct best best = {INFINITY, 0, 0};
+    struct best best = {INFINITY, 0, 0, 0};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
+    if (g.slow > 1)
+        behind_tensor(&g, &best);
 
-    double t = best.seconds * (1 + c[CLOCK] * (1 - exp(-best.tensor / THERMAL_S)));
+    double held = g.slow > 1 ? 0 : c[CLOCK]; /* pipe_s is sustained */
+    double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
     if (quantises(dt))
         t += quantise(&g, mc, xmiss);

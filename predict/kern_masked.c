@@ -18,13 +18,15 @@
 
 #include <math.h>
 
-enum { FIXED, STEP, BLOCKS, EFF, NARROW, WIDE };
+enum { FIXED, STEP, BLOCKS, EFF, NARROW, WIDE, OTHER = EFF, OTHER_WIDE };
 
 const struct rl_coef rl_kern_masked_coef[] = {
     {"fixed", "us", RL_C_LOG, 10, 2, 60, 0.4, "launches of copies and kernel"},
     {"step", "us", RL_C_LOG, 2.5, 0.3, 20, 0.4, "64 keys of one block, alone"},
     {"blocks", "1", RL_C_LOG, 8, 1, 16, 0.4, "blocks an SM walks at once"},
-    {"eff", "1", RL_C_LOG, 0.6, 0.2, 1, 0.2, "tensor rate reached at most"},
+    {"other", "clocks", RL_C_LOG, 0.33, 0.05, 2, 0.3,
+     "a score beside its products, an SM"},
+    {"other_wide", "clocks", RL_C_LOG, 0.83, 0.1, 4, 0.3, "the same, heads above 64"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -64,10 +66,13 @@ static double walk_time(const struct rl_work *w, double head, double flop_s,
 double rl_kern_masked_time(const double *p, const struct rl_machine *m, const double *c,
                            double part[RL_NBOUNDS])
 {
+    double head = 0.5 * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p));
     struct rl_work w = {0};
 
     rl_op_attention_masked.work(p, &w);
-    return walk_time(&w, 64, w.flop / (c[EFF] * m->rate[w.unit]), m, c, part);
+    double clocks = w.sfu * c[head > 64 ? OTHER_WIDE : OTHER];
+    double flop_s = w.flop / m->rate[w.unit] + clocks / (m->sm * m->clock_hz);
+    return walk_time(&w, head, flop_s, m, c, part);
 }
 
 double rl_kern_efficient_time(const double *p, const struct rl_machine *m,

@@ -47,6 +47,7 @@ struct rl_bound_node {
     bool on_cache;      /* changes with `cached` */
     double window;      /* where it stops growing; 0: never */
     double launches[2]; /* kernels per call: prefill, decode */
+    double beside[2];   /* of them small ones beside the kernel model's own */
     double host[2];     /* host time per call, in plain launches: a Triton or
                            Python-heavy call costs several */
     bool chain;         /* glue that the stack runs as kernels of its own */

@@ -179,9 +179,10 @@ void rl_bind_alternative(struct rl_plan *pl, struct rl_bound_node *b)
     b->alt = b->attn->op;
     if (b->alt == &rl_op_attention_scores)
         b->p[RL_ATT_SCORE_BYTES] = pl->score_bytes;
-    if (!b->alt && pl->mem.masks && pl->model->graph.mask_from > 0) {
+    const struct rl_graph *g = &pl->model->graph;
+    if (!b->alt && pl->mem.masks && (g->dense_mask || g->mask_from > 0)) {
         b->alt = &rl_op_attention_masked;
-        b->alt_from = pl->model->graph.mask_from;
+        b->alt_from = g->dense_mask ? 0 : g->mask_from;
     }
 }
 

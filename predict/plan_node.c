@@ -95,6 +95,8 @@ static void bind_stack(const struct rl_plan *pl, struct rl_bound_node *b)
         host = glue_num(pl, "host", glue, ph ? ".decode" : ".prefill", host);
         b->host[ph] = b->launches[ph] > 0 ? host : 0;
     }
+    for (int ph = 0; n->op->coef && ph < 2; ph++)
+        b->beside[ph] = fmax(0, b->launches[ph] - fused);
     b->traffic = glue_num(pl, "bytes", glue, "", 1);
     b->chain = !n->op->coef && (b->traffic != 1 || b->launches[0] > fused);
 }

@@ -157,8 +157,15 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
         memset(part, 0, RL_NBOUNDS * sizeof *part);
     if (c && c->impl)
         return c->impl->time(p, m, c->coef, part);
-    if (op->coef && op->time && c)
+    if (op->coef && op->time && c) {
+        struct rl_machine carried;
+        if (c->slow > 0) {
+            carried = *m;
+            carried.slow = c->slow;
+            m = &carried;
+        }
         return op->time(p, m, c->coef, part);
+    }
     struct rl_work w = {0};
     op->work(p, &w);
     return rl_work_seconds(&w, m, part);

@@ -25,6 +25,7 @@ struct rl_choice {
     double coef[RL_MAXCOEFS];
     double log_lo, log_hi;   /* 5 % and 95 % of the log error expected, */
     struct rl_spread spread; /* times this for a call of some seconds */
+    double slow;             /* rl_machine.slow, of an entry carried over */
     double share;            /* of it that every call on a device has in common, the
                                 rest being each shape's own: 0 to 1 */
 };
