@@ -26,7 +26,7 @@
 
 #include <string.h>
 
-static const double SHARE_L2 = 0.25; /* of L2, in which a producer's output lasts */
+static const double SHARE_L2 = 0.75; /* of L2, in which a producer's output lasts */
 static const double FP32 = 4;        /* bytes of an activation */
 
 /* A kernel beyond its bytes: the gap to the one before, which the front end makes at its
