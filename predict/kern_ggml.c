@@ -26,12 +26,14 @@
 
 #include <string.h>
 
-static const double SHARE_L2 = 0.25; /* of L2, in which a producer's output lasts */
+static const double SHARE_L2 = 0.75; /* of L2, in which a producer's output lasts */
 static const double FP32 = 4;        /* bytes of an activation */
 
+/* A kernel beyond its bytes: the gap to the one before, which the front end makes at its
+ * own clock, and the start, ramp and drain of its blocks. */
 static double kernel_s(const struct rl_machine *m, double clocks)
 {
-    return clocks / m->clock_hz;
+    return m->gap_s + clocks / m->clock_hz;
 }
 
 /* A tensor passed from one kernel to the next: from L2 where it fits. */
@@ -54,25 +56,34 @@ static void set_part(double *part, double compute, double memory, double launch)
     part[RL_B_LAUNCH] = launch;
 }
 
-/* Sustained over the sheet's matrix rate where power does not hold a part back;
- * those it does (H100 PCIe: 0.61) get less in every kernel. */
-static const double USUAL_RATE = 0.8;
+/* Of its clock's peak, what a matrix product sustains that power does not hold back:
+ * bursts of A100, H100, H200 and B300 0.95 to 0.99, GeForce parts at half rate. */
+static const double UNTHROTTLED = 0.97;
+/* Power lowers voltage and clock together: the clock that it allows goes with its power
+ * 2/3 (L4 at 1.24 W an SM 1.16 GHz, L40S at 2.46 W 1.83 GHz). */
+static const double POWER_TO_CLOCK = 2.0 / 3;
 
-/* fp16 with fp16 accumulation: GeForce and workstation parts of Turing and
- * later do 1024 FLOP a clock and SM, twice some sheets' figure for fp32. */
-static double fp16_peak(const struct rl_machine *m)
+/* fp16 with fp16 accumulation, sustained: GeForce and workstation parts of Turing and
+ * later do 1024 FLOP a clock and SM, twice some sheets' figure for fp32.  At that rate
+ * power holds nearly all parts below their clock: `watt` Hz at one watt an SM; 0, or a
+ * part whose sheet has the full rate: what the device sustains. */
+static double fp16_rate(const struct rl_machine *m, double watt)
 {
     bool half = m->cc == 75 || m->cc == 86 || m->cc == 87 || m->cc == 89 || m->cc >= 120;
+    double full = 1024 * m->sm * m->clock_hz;
 
-    double peak = fmax(m->peak[RL_FP16], half ? 1024 * m->sm * m->clock_hz : 0);
-    double held = m->rate[RL_FP16] / m->peak[RL_FP16] / USUAL_RATE;
-    return peak * fmin(1, held);
+    if (!half || m->peak[RL_FP16] > 0.9 * full)
+        return m->rate[RL_FP16];
+    double allowed = watt > 0 && m->tdp_w > 0
+                         ? watt * pow(m->tdp_w / m->sm, POWER_TO_CLOCK) / m->clock_hz
+                         : 1;
+    return full * fmin(UNTHROTTLED, allowed);
 }
 
 /* matrices */
 
 enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
-enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX };
+enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX, G_WATT, G_TAIL };
 
 static const struct rl_coef gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -84,7 +95,7 @@ static const struct rl_coef gemm_coef[] = {
     {"kernels", "1", RL_C_LINEAR, 1, 1, 4, 0, "per product: 2 when X is quantised first"},
     {"vecmax", "1", RL_C_LINEAR, 8, 1, 32, 0, "rows up to which it is matrix-vector"},
     {"mode", "1", RL_C_CHOICE, 0, 0, 2, 0, "0 BLAS, 1 int8 blocks, 2 own kernel"},
-    {"eff", "1", RL_C_LOG, 0.75, 0.05, 1.2, 0.2, "of the matrix rate, or of BLAS's time"},
+    {"eff", "1", RL_C_LOG, 0.75, 0.05, 2, 0.2, "of the matrix rate, or of BLAS's time"},
     {"unpack", "1", RL_C_LOG, 0.95, 0.2, 2, 0.3,
      "DRAM rate of the sheet that unpacking reaches"},
     {"unpack_lane", "B/clk/SM", RL_C_LOG, 6.1, 1, 64, 0.3, "read and written by one SM"},
@@ -92,6 +103,10 @@ static const struct rl_coef gemm_coef[] = {
      "int8 blocks: unpacked, scaled and summed by one SM"},
     {"mmqmax", "1", RL_C_LINEAR, 0, 0, 128, 0,
      "mode 0: rows up to which it is int8 blocks"},
+    {"watt", "MHz", RL_C_LOG, 1000, 100, 4000, 0.2,
+     "clock of full-rate matrix units at one watt an SM"},
+    {"tail", "1", RL_C_LINEAR, 0, 0, 8192, 0,
+     "a row's end, in weights: its sum goes through a whole warp"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -104,12 +119,14 @@ static double vec_time(const double *p, const struct rl_machine *m, const double
     bytes *= rl_dtype_bytes((enum rl_dtype)p[RL_GEMM_DTYPE]);
     double lane = bytes / (c[G_LANE] * m->sm * m->clock_hz) * (1 + c[G_ROW] * (rows - 1));
     double dram = bytes / (c[G_DRAM] * m->dram_net);
+    lane *= 1 + c[G_TAIL] / p[RL_GEMM_K];
     set_part(part, lane, dram, launch);
     return launch + rl_join(lane, dram, c[G_JOIN]);
 }
 
 /* The vendor's BLAS: the common GEMM model at its pooled coefficients. */
-static double blas_time(const double *p, const struct rl_machine *m, double eff)
+static double blas_time(const double *p, const struct rl_machine *m, double eff,
+                        double watt)
 {
     struct rl_machine mc = *m;
     double c[RL_MAXCOEFS], q[RL_MAXPARAMS];
@@ -118,7 +135,7 @@ static double blas_time(const double *p, const struct rl_machine *m, double eff)
     q[RL_GEMM_DTYPE] = RL_DT_FP16;
     for (int i = 0; rl_kern_gemm_coef[i].name; i++)
         c[i] = rl_kern_gemm_coef[i].prior;
-    mc.peak[RL_FP16] = eff * fp16_peak(m);
+    mc.peak[RL_FP16] = eff * fp16_rate(m, watt);
     mc.warm = 0;
     return rl_kern_gemm_time(q, &mc, c, NULL);
 }
@@ -132,7 +149,7 @@ static double narrowed_time(const double *p, const struct rl_machine *m, const d
     double launch = (c[G_KERNELS] + 2) * kernel_s(m, c[G_FIXED]);
     double memory = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]) +
                     stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
-    double compute = blas_time(p, m, c[G_EFF]);
+    double compute = blas_time(p, m, c[G_EFF], 1e6 * c[G_WATT]);
 
     if (dt >= RL_DT_Q8_0) {
         double bytes = n * k * (rl_dtype_bytes(dt) + 2);
@@ -199,7 +216,7 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 
 /* attention */
 
-enum { A_FIXED, A_KERNELS, A_LANE, A_DRAM, A_EFF, A_SCORE };
+enum { A_FIXED, A_KERNELS, A_LANE, A_DRAM, A_EFF, A_SCORE, A_WATT };
 
 static const struct rl_coef attention_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -209,6 +226,8 @@ static const struct rl_coef attention_coef[] = {
     {"dram", "1", RL_C_LOG, 0.57, 0.1, 1.1, 0.2, "DRAM rate of the sheet reached"},
     {"eff", "1", RL_C_LOG, 0.4, 0.02, 1, 0.3, "fp16 matrix peak reached"},
     {"score_bytes", "B", RL_C_LOG, 24, 8, 64, 0.3, "traffic per score"},
+    {"watt", "MHz", RL_C_LOG, 1000, 100, 4000, 0.2,
+     "clock of full-rate matrix units at one watt an SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -246,7 +265,7 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
     if (p[RL_ATT_Q_LEN] <= 8)
         return few_queries(p, m, c, part);
     double compute = 2 * scores * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) /
-                     (c[A_EFF] * fp16_peak(m));
+                     (c[A_EFF] * fp16_rate(m, 1e6 * c[A_WATT]));
     double memory = c[A_SCORE] * scores / m->dram_net;
     double launch = (c[A_KERNELS] + 2) * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);

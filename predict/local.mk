@@ -89,6 +89,8 @@ librl_la_SOURCES += \
 	predict/op_ssd.c \
 	predict/op_util.h \
 	predict/ops.h \
+	predict/pipeline.c \
+	predict/pipeline.h \
 	predict/plan.c \
 	predict/plan.h \
 	predict/plan_attn.c \

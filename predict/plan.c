@@ -46,6 +46,7 @@ static void use_threads(struct rl_machine *m, const struct rl_device *d, int thr
     if (!m->is_cpu)
         return;
     for (int u = 0; u < RL_NUNITS; u++) {
+        m->light[u] *= share;
         m->peak[u] *= share;
         m->rate[u] *= share;
     }

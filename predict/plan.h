@@ -125,10 +125,10 @@ struct rl_plan {
         double *kv_token;   /* [caches] bytes a token on one rank */
         double block;       /* tokens that the cache grows by */
     } mem;
-    struct {          /* layers over several devices */
-        double stage; /* slowest stage over the mean; 0: not modelled */
-        double hop_s; /* from one device to the next */
-        double queue; /* kernels a device's launch queue takes; 0: any */
+    struct {           /* layers over several devices: pipeline.c */
+        double copies; /* passes whose inputs wait at a device; 0: not modelled */
+        double hop_s;  /* from one device to the next */
+        double queue;  /* kernels a device's launch queue takes; 0: any */
     } split;
     double score_bytes; /* traffic per score without flash kernels */
 

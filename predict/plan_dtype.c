@@ -144,7 +144,7 @@ void rl_note_rates(struct rl_plan *pl)
         rl_plan_note(pl,
                      "%s: its matrix unit (AMX) is not modelled, its vector units are",
                      pl->device->id);
-    double rate = pl->machine.rate[want], peak = pl->machine.peak[want];
+    double rate = pl->machine.rate[want], peak = pl->machine.light[want];
     if (rate > peak)
         rl_plan_note(
             pl,

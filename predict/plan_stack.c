@@ -133,7 +133,7 @@ void rl_bind_runtime(struct rl_plan *pl)
     pl->overlap = rl_runtime_num(r, "overlap", 6);
     bind_spread(pl);
     pl->logits_all = !strcmp(rl_runtime_str(r, "logits", "last"), "all");
-    pl->split.stage = rl_runtime_num(r, "split.stage", 0);
+    pl->split.copies = rl_runtime_num(r, "split.copies", 0);
     pl->split.hop_s = 1e-6 * rl_runtime_num(r, "split.hop_us", 0);
     pl->split.queue = rl_runtime_num(r, "split.queue", 0);
     if (pl->setup.devices > 1) /* graphs cover one device */

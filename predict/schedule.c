@@ -15,6 +15,7 @@
 
 #include "cost.h"
 #include "memo.h"
+#include "pipeline.h"
 
 #include <math.h>
 #include <string.h>
@@ -68,24 +69,6 @@ static void add_over(const struct rl_plan *pl, const struct rl_bound_node *b,
     rl_cost_close(&own, s);
 }
 
-/* Layers dealt out to several devices, one stage each (llama.cpp's split).  A
- * step goes through all stages; the passes of a prefill follow each other like
- * in a pipeline, at the pace of its slowest stage, unless the host cannot run
- * ahead: it waits as soon as a stage's launch queue is full. */
-static void split(const struct rl_plan *pl, struct rl_sum *s, int ph)
-{
-    double stages = pl->setup.devices, n = s->passes, kernels = s->launches / n / stages;
-    double pace = fmin(1, pl->split.stage / stages);
-
-    if (stages < 2 || !(pl->split.stage > 0))
-        return;
-    if (ph == 0) {
-        double queue = pl->split.queue > 0 ? fmin(1, kernels / pl->split.queue) : 0;
-        s->wall *= fmax(pace + (1 - pace) / n, queue);
-    }
-    s->wall += (ph ? n : 1) * (stages - 1) * pl->split.hop_s;
-}
-
 /* A governor lowers the clock of a GPU that waits for its host until it is busy for
  * its target's share of the time, or the clock is at its lowest.  DRAM keeps its
  * own clock. */
@@ -123,7 +106,8 @@ static void weigh(struct rl_sum *s, bool kernels, double minor, double step_s)
 }
 
 /* Host time of `passes` passes, and the two joined. */
-static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, int ph)
+static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, double tokens,
+                 int ph)
 {
     bool graph = ph ? pl->graph_decode : pl->graph_prefill;
     double e = pl->overlap;
@@ -142,7 +126,7 @@ static void join(const struct rl_plan *pl, struct rl_sum *s, double batch, int p
     s->wall = minor > 0 ? longer * pow(1 + minor, 1 / e) : longer;
     weigh(s, device >= s->host, minor / (1 + minor), step);
     s->wall += step;
-    split(pl, s, ph);
+    rl_pipeline(pl, s, ph, tokens);
     s->by_class[RL_CLS_LAUNCH] += fmax(0, s->wall - s->gpu);
 }
 
@@ -193,6 +177,8 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
     double len = g->encoder_decoder ? g->decoder_start : q->ctx;
     double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
 
+    double first = chunk > 0 ? fmin(chunk, len) : len;
+
     memset(s, 0, sizeof *s);
     if (chunk <= 0 || len * batch <= chunk) {
         struct cut c = {batch, len, 1, 1, RL_MEMO_OTHER_CHUNK};
@@ -211,7 +197,8 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
         run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
         run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
     }
-    join(pl, s, q->batch, 0);
+    s->deepest = (q->context_depth + len) / (q->context_depth + 0.5 * (len + first));
+    join(pl, s, q->batch, batch * len, 0);
 }
 
 /* The pass of one decode step, but for the cache length. */
@@ -249,7 +236,7 @@ void rl_decode(const struct rl_plan *pl, const struct rl_query *q, double n,
         if ((pl->node[i].phase & want) && pl->node[i].on_cache)
             add_over(pl, &pl->node[i], pass, 1, from, to, 1, s);
     s->passes = 1;
-    join(pl, s, q->batch, 1);
+    join(pl, s, q->batch, q->batch, 1);
 }
 
 void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,

@@ -29,9 +29,12 @@ static double value_or(const struct rl_value *v, double fallback)
 
 static void init_units(struct rl_machine *m, const struct rl_device *d)
 {
+    double held = d->boost_hz > 0 ? d->held_hz / d->boost_hz : 1;
+
     for (int u = 0; u < RL_NUNITS; u++) {
         enum rl_unit real = rl_device_unit(d, (enum rl_unit)u);
-        m->peak[u] = d->peak[real].v;
+        m->light[u] = d->peak[real].v;
+        m->peak[u] = d->peak[real].v * held;
         m->rate[u] = d->rate[real].v;
     }
 }
@@ -40,7 +43,8 @@ void rl_machine_init(struct rl_machine *m, const struct rl_device *d, int tp)
 {
     memset(m, 0, sizeof *m);
     m->sm = d->sm_count > 0 ? d->sm_count : 1;
-    m->clock_hz = d->boost_hz > 0 ? d->boost_hz : 1e9;
+    m->clock_hz = d->held_hz > 0 ? d->held_hz : 1e9;
+    m->tdp_w = d->tdp_w;
     m->is_cpu = d->is_cpu;
     m->cc = d->cc;
     init_units(m, d);
@@ -174,7 +178,7 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
 double rl_work_speed_of_light(const struct rl_work *w, const struct rl_machine *m,
                               double part[RL_NBOUNDS])
 {
-    double compute = fmax(w->flop / m->peak[w->unit], w->vector_flop / m->peak[RL_FP32]);
+    double compute = fmax(w->flop / m->light[w->unit], w->vector_flop / m->light[RL_FP32]);
     double link = w->link_bytes / m->link;
     double memory = rl_work_bytes(w) / m->dram_peak;
     if (part) {

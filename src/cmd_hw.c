@@ -102,6 +102,8 @@ static void show_head(const struct rl_device *d)
            : !strcmp(d->vendor, "NVIDIA") ? "SMs"
                                           : "compute units",
            d->boost_hz / 1e6);
+    if (d->held_hz > d->boost_hz)
+        printf(" (%.0f held at work)", d->held_hz / 1e6);
     if (d->max_hz > d->boost_hz)
         printf(" (%.0f at most)", d->max_hz / 1e6);
     printf(", %s %s usable, %s %s\n", d->mem_type, rl_human_bytes(d->mem_bytes, mem),

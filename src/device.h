@@ -35,6 +35,7 @@ struct rl_device {
     double boost_hz;    /* vector clock of the sheet */
     double tensor_hz;   /* clock that the tensor figures assume */
     double max_hz;      /* highest clock the part reaches */
+    double held_hz;     /* held at work: above the sheet's on GeForce parts, else that */
     double min_hz;      /* where a governor takes a part that waits; 0: none does */
     double load_target; /* share of the time busy that it aims at */
     double mem_bytes;   /* what a program can allocate */

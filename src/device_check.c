@@ -301,6 +301,7 @@ static int check_clocks(const struct check *c)
 {
     double boost = value(c, RL_KEY_BOOST_CLOCK, 0);
     const struct rl_devrow *max = sheet(c, RL_KEY_MAX_CLOCK, -1);
+    const struct rl_devrow *held = sheet(c, RL_KEY_HELD_CLOCK, -1);
     double sms = value(c, RL_KEY_SM_COUNT, 1);
 
     if (in_range(c, RL_KEY_YEAR, 2005, 2040, "a year") ||
@@ -316,6 +317,9 @@ static int check_clocks(const struct check *c)
     if (!near(sms, round(sms), 1e-9))
         return rl_fail(c->err, RL_EVALUE, c->file, sheet(c, RL_KEY_SM_COUNT, -1)->line,
                        "sm_count: expected a whole number");
+    if (held && !(boost <= held->v && held->v <= value(c, RL_KEY_MAX_CLOCK, held->v)))
+        return rl_fail(c->err, RL_EVALUE, c->file, held->line,
+                       "held_clock: expected one between boost_clock and max_clock");
     if (max && max->v < fmax(boost, clock_of(c, RL_FP16)))
         return rl_fail(c->err, RL_EVALUE, c->file, max->line,
                        "max_clock is below the boost or tensor clock");

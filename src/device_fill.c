@@ -155,6 +155,7 @@ static void fill_facts(struct rl_device *d)
     d->sm_count = number(d, RL_KEY_SM_COUNT, 0);
     d->boost_hz = number(d, RL_KEY_BOOST_CLOCK, 0);
     d->tensor_hz = number(d, RL_KEY_TENSOR_CLOCK, d->boost_hz);
+    d->held_hz = number(d, RL_KEY_HELD_CLOCK, d->boost_hz);
     d->min_hz = number(d, RL_KEY_MIN_CLOCK, 0);
     d->load_target = number(d, RL_KEY_LOAD_TARGET, 0);
     d->max_hz = number(d, RL_KEY_MAX_CLOCK, fmax(d->boost_hz, d->tensor_hz));
@@ -315,7 +316,7 @@ int rl_device_fill(struct rl_device *d, struct rl_error *err)
     for (int u = 0; u < RL_NUNITS; u++)
         if (fill_rate(d, u, err))
             return -1;
-    lanes = d->sm_count * d->boost_hz;
+    lanes = d->sm_count * d->held_hz;
     if (fill_capacity(d, err) || fill_dram(d, err) || fill_core(d, err) ||
         fill_links(d, err) ||
         measured_or_prior(d, RL_KEY_L2_BW, "l2_bytes_per_clk_sm", lanes, &d->l2, err) ||

@@ -23,6 +23,8 @@ const struct rl_key_info rl_key_info[RL_NKEYS] = {
     [RL_KEY_TENSOR_CLOCK] = {"tensor_clock", RL_DIM_CLOCK, 0, 0,
                              "clock of the tensor figures, if another"},
     [RL_KEY_MAX_CLOCK] = {"max_clock", RL_DIM_CLOCK, 0, 0, "highest clock reached"},
+    [RL_KEY_HELD_CLOCK] = {"held_clock", RL_DIM_CLOCK, 0, 0,
+                           "clock that the part holds at work, if above the sheet's"},
     [RL_KEY_MIN_CLOCK] = {"min_clock", RL_DIM_CLOCK, 0, 0,
                           "where the governor takes a GPU that waits"},
     [RL_KEY_LOAD_TARGET] = {"load_target", RL_DIM_NUMBER, 0, 0,
