@@ -10,12 +10,15 @@
  *              the serial chain of one CTA over k;
  * the cheapest row tile is taken, or (`rule` 1) what vLLM's and SGLang's Triton
  * kernel takes without a tuned table: 16 rows and half the columns while there are no
- * more tokens than experts, then 64 rows.  Around them: a fixed time, a time per
- * expert (sorting, scheduling), and passes over the permuted rows.
+ * more tokens than experts, then 64 rows; `rule` 2: that, but the cheapest for the
+ * shapes whose tables the package has (moe_tables.c), in rows and columns.
+ * Around them: a fixed time, a time per expert (sorting, scheduling), and passes over
+ * the permuted rows.
  * Ignores: the router's product (gemm), shared experts (gemm), the heaviest
  * rank under ep (even share), persistence and overlap between both products.
  */
 #include "kernels.h"
+#include "moe_tables.h"
 #include "ops.h"
 
 #include <gsl/gsl_math.h>
@@ -70,7 +73,8 @@ const struct rl_coef rl_kern_moe_coef[] = {
     {"most", "1", RL_C_CHOICE, 1, 0, 2, 0, "largest row tile: 64, 128, 256"},
     {"ntile", "1", RL_C_CHOICE, 1, 0, 2, 0, "columns of a tile: 64, 128, 256"},
     {"pad", "1", RL_C_CHOICE, 0, 0, 2, 0, "F is a multiple of: 1, 128, 256"},
-    {"rule", "1", RL_C_CHOICE, 0, 0, 1, 0, "tile: 0 cheapest, 1 Triton's default"},
+    {"rule", "1", RL_C_CHOICE, 0, 0, 2, 0,
+     "tile: 0 cheapest, 1 Triton's, 2 or its tables'"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -202,6 +206,7 @@ static double product_time(const struct product *g, const struct rates *r, doubl
 /* One call on one machine, reduced to what the search over row tiles needs. */
 struct call {
     double h, f, wide; /* model width; F of one rank as stored; the first's columns */
+    enum { CHEAPEST, DEFAULT, TUNED } tiles;
     struct spread spread;
     struct rates rate;
     struct product up, down;
@@ -242,6 +247,19 @@ static void products_init(struct call *g, const struct rl_dtype_info *dt, double
         (struct product){g->h, down, all * down, dt->act_bytes, row * down, odd, wb};
 }
 
+/* How the tiles of a call come about; f: inter of one rank. */
+static int tiles_by(const double *p, const struct rl_machine *m, const double *c,
+                    double f)
+{
+    const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_MOE_DTYPE]);
+    if (c[RULE] < 1)
+        return CHEAPEST;
+    bool tables = c[RULE] > 1 && dt->bits == 16;
+    return tables && rl_moe_is_tuned(m->cc, p[RL_MOE_EXPERTS] / p[RL_MOE_EP], f)
+               ? TUNED
+               : DEFAULT;
+}
+
 static void call_init(struct call *g, const double *p, const struct rl_machine *m,
                       const double *c)
 {
@@ -253,6 +271,7 @@ static void call_init(struct call *g, const double *p, const struct rl_machine *
         f = 128 * c[PAD] * ceil_count(f / (128 * c[PAD]));
         odd = 0;
     }
+    g->tiles = tiles_by(p, m, c, f);
     g->h = p[RL_MOE_HIDDEN];
     g->f = f;
     g->wide = (p[RL_MOE_MATRICES] - 1) * f;
@@ -261,25 +280,40 @@ static void call_init(struct call *g, const double *p, const struct rl_machine *
     products_init(g, dt, odd, m, c);
 }
 
-/* Both products in the row tile that the library takes; *tensor: of it, the products. */
+/* Indices, first and last, of the row and column tiles that the library picks from. */
+struct menu {
+    int row[2], column[2];
+};
+
+static struct menu menu_of(const struct call *g, const double *p, const double *c)
+{
+    int column = 1 + (int)c[NTILE], most = (int)fmax(3 + c[MOST], c[LEAST]);
+    bool small = p[RL_MOE_TOKENS] <= p[RL_MOE_EXPERTS];
+    if (g->tiles == DEFAULT && small)
+        return (struct menu){{1, 1}, {column - 1, column - 1}};
+    if (g->tiles == DEFAULT)
+        return (struct menu){{3, 3}, {column, column}};
+    if (g->tiles == TUNED)
+        return (struct menu){{(int)c[LEAST], most}, {1, 3}};
+    return (struct menu){{(int)c[LEAST], most}, {column, column}};
+}
+
+/* Both products in the tile that the library takes; *tensor: of it, the products. */
 static double best_tile(const struct call *g, const double *p, const double *c,
                         double *tensor)
 {
-    static const double tile[] = {8, 16, 32, 64, 128, 256}, column[] = {64, 128, 256};
-    int first = (int)c[LEAST], last = (int)fmax(3 + c[MOST], c[LEAST]);
-    double best = INFINITY, bn = column[(int)c[NTILE]];
-    if (c[RULE] > 0) {
-        bool small = p[RL_MOE_TOKENS] <= p[RL_MOE_EXPERTS];
-        first = last = small ? 1 : 3;
-        bn = small ? bn / 2 : bn;
-    }
-    for (int i = first; i <= last; i++) {
-        double b = tile[i], tiles = row_tiles(&g->spread, b, 3 + i), t1, t2;
-        double t = product_time(&g->up, &g->rate, b, bn, tiles, &t1) +
-                   product_time(&g->down, &g->rate, b, bn, tiles, &t2);
-        if (t < best) {
-            best = t;
-            *tensor = t1 + t2;
+    static const double row[] = {8, 16, 32, 64, 128, 256}, column[] = {32, 64, 128, 256};
+    const struct menu m = menu_of(g, p, c);
+    double best = INFINITY;
+    for (int i = m.row[0]; i <= m.row[1]; i++) {
+        double b = row[i], tiles = row_tiles(&g->spread, b, 3 + i), t1, t2;
+        for (int j = m.column[0]; j <= m.column[1]; j++) {
+            double t = product_time(&g->up, &g->rate, b, column[j], tiles, &t1) +
+                       product_time(&g->down, &g->rate, b, column[j], tiles, &t2);
+            if (t < best) {
+                best = t;
+                *tensor = t1 + t2;
+            }
         }
     }
     return best;

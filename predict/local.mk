@@ -72,6 +72,8 @@ librl_la_SOURCES += \
 	predict/memory.h \
 	predict/memory_block.c \
 	predict/memory_block.h \
+	predict/moe_tables.c \
+	predict/moe_tables.h \
 	predict/op.c \
 	predict/op.h \
 	predict/op_attention.c \
