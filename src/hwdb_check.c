@@ -1,6 +1,6 @@
 /* `hw check` of the tables beside hwdb/devices: aliases, priors, rates by
- * architecture, the names that measurements were published under; and of the places
- * that runtime files name. */
+ * architecture, the names that measurements were published under, rows known to be
+ * mislabelled; and of the places that runtime files name. */
 #include "device.h"
 
 #include "err.h"
@@ -146,6 +146,24 @@ static int check_names(const struct rl_table *t, const struct ids *ids,
     return 0;
 }
 
+static int check_mislabelled(const struct rl_table *t, const struct ids *ids,
+                             struct rl_error *err)
+{
+    static const char *const header[] = {"schema", "device", "runtime", "of",
+                                         "metric", "match",  "reason",  "source"};
+
+    if (check_header(t, header, 8, err) || check_unique(t, 6, err))
+        return -1;
+    for (int c = 0; c < 8; c++)
+        if (c != 4 && check_column(t, c, 0, err)) /* an operator has no metric */
+            return -1;
+    for (int i = 0; i < t->nrows; i++)
+        if (!known(ids, rl_table_get(t, i, 1)))
+            return rl_fail(err, RL_ENAME, t->source, t->line[i], "no device '%s'",
+                           rl_table_get(t, i, 1));
+    return 0;
+}
+
 static const struct {
     const char *file;
     int (*check)(const struct rl_table *t, const struct ids *ids, struct rl_error *err);
@@ -154,6 +172,7 @@ static const struct {
     {"priors.csv", check_priors},
     {"rates.csv", check_rates},
     {"measured_names.csv", check_names},
+    {"mislabelled.csv", check_mislabelled},
 };
 
 int rl_hwdb_check(const char *data, struct rl_error *err)

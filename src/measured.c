@@ -4,6 +4,7 @@
 #include "measured.h"
 
 #include "err.h"
+#include "mislabelled.h"
 #include "table.h"
 
 #include <errno.h>
@@ -47,28 +48,16 @@ static bool wanted(const struct rl_table *t, int row, const int *col,
            starts(rl_table_get(t, row, col[C_IMPL]), f->impl);
 }
 
-/* Collectors that ran something else than their rows say: aiconfigurator 095f58a's
- * for A100 build experts gated whatever the model is.  Read as they are labelled, the
- * rows of 2688/1856 stream 0.65 of the bandwidth, and compute at 0.67 of the rate, of
- * all other shapes of these two kernels; read as gated, 0.96 to 1.03. */
-static const struct {
-    const char *device, *runtime, *op, *param, *reason;
-} mislabelled[] = {
-    {"a100-sxm-80gb", "vllm-0.14.0", "moe", "matrices=2",
-     "experts labelled ungated that ran gated"},
-    {"a100-sxm-80gb", "sglang-0.5.10", "moe", "matrices=2",
-     "experts labelled ungated that ran gated"},
-};
-
-static const char *wrong_label(const struct rl_table *t, int row, const int *col)
+static const char *wrong_label(const struct rl_measured *m, const struct rl_table *t,
+                               int row, const int *col)
 {
-    for (size_t i = 0; i < sizeof mislabelled / sizeof *mislabelled; i++)
-        if (!strcmp(rl_table_get(t, row, col[C_DEVICE]), mislabelled[i].device) &&
-            !strcmp(rl_table_get(t, row, col[C_RUNTIME]), mislabelled[i].runtime) &&
-            !strcmp(rl_table_get(t, row, col[C_OP]), mislabelled[i].op) &&
-            strstr(rl_table_get(t, row, col[C_PARAMS]), mislabelled[i].param))
-            return mislabelled[i].reason;
-    return NULL;
+    struct rl_row_label label = {"ops",
+                                 rl_table_get(t, row, col[C_DEVICE]),
+                                 rl_table_get(t, row, col[C_RUNTIME]),
+                                 rl_table_get(t, row, col[C_OP]),
+                                 "",
+                                 rl_table_get(t, row, col[C_PARAMS])};
+    return rl_mislabelled(m->mislabelled, &label);
 }
 
 static int fill(struct rl_measured *m, const struct rl_table *t, int row, const int *col,
@@ -105,7 +94,7 @@ static int read_row(struct rl_measured *m, const struct rl_table *t, int row,
         snprintf(reason, sizeof reason, "unknown operator '%.60s'", name);
         return rl_tally_add(&m->skipped, reason, err);
     }
-    const char *wrong = wrong_label(t, row, col);
+    const char *wrong = wrong_label(m, t, row, col);
     if (wrong)
         return rl_tally_add(&m->skipped, wrong, err);
     struct rl_sample *s = rl_samples_add(&m->samples, err);
@@ -178,6 +167,8 @@ int rl_measured_read(struct rl_measured *m, const char *const *path, int npaths,
                      struct rl_error *err)
 {
     memset(m, 0, sizeof *m);
+    if (!(m->mislabelled = rl_mislabelled_read(data, err)))
+        return -1;
     for (int i = 0; i < npaths; i++)
         if (read_file(m, path[i], filter, err))
             return -1;
@@ -199,5 +190,6 @@ void rl_measured_clear(struct rl_measured *m)
     free(m->group);
     rl_samples_clear(&m->samples);
     rl_tally_clear(&m->skipped);
+    rl_table_free(m->mislabelled);
     memset(m, 0, sizeof *m);
 }
