@@ -307,10 +307,17 @@ static bool is_own_kernel(const struct rl_op_type *op, enum rl_dtype dt)
             rl_dtype(dt)->weight_only);
 }
 
+/* The same silicon with another memory, as an A100 of 40 GB or a GH200. */
+static bool same_die(const struct rl_kernel *k, const struct rl_device *d)
+{
+    return k->cc == d->cc && k->sms == d->sm_count && tensor_ratio(k, d) == 0;
+}
+
 /* The spread that carrying entry k over to another device adds. */
 static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
 {
-    double device = SD_DEVICE + SD_PER_ARCH * steps_between(k, a->d);
+    double device =
+        same_die(k, a->d) ? SD_SISTER : SD_DEVICE + SD_PER_ARCH * steps_between(k, a->d);
     bool same = !a->impl || !strcmp(a->impl, k->impl);
     double prior = (same ? OF_PRIOR_SAME : OF_PRIOR_OTHER) * k->op->log_sd;
     double dtype = same_format(k->dtype, a->dtype) ? 0 : SD_DTYPE;

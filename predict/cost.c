@@ -99,7 +99,8 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
         c->kernels = c->host = b->launches[ph] + expert_launches(pl, p);
     c->seconds = seconds_of(pl, b, p, w, alt, c, part);
     if (!pl->ideal && !choice->impl && !alt)
-        c->seconds += b->beside[ph] * pl->machine.gap_s;
+        c->beside = b->beside[ph] * pl->machine.gap_s;
+    c->seconds += c->beside;
     c->bound = rl_part_bound(part);
 }
 
@@ -126,7 +127,8 @@ void rl_cost_add(const struct rl_plan *pl, const struct rl_bound_node *b,
     if (!c->choice)
         return;
     s->gpu += t;
-    s->by_class[b->node->cls] += t;
+    s->by_class[b->node->cls] += t - calls * c->beside;
+    s->by_class[RL_CLS_ELEMENTWISE] += calls * c->beside;
     s->by_bound[c->bound] += t;
     if (!pl->ideal)
         add_error(c, b->group, calls, s, own);

@@ -7,6 +7,7 @@
 /* What one call of a node takes in a pass. */
 struct rl_cost {
     double seconds, speed_of_light;
+    double beside;        /* of the seconds, small kernels beside the node's own */
     double kernels, host; /* launches: on the device, of the host's time */
     enum rl_bound bound;
     const struct rl_choice *choice; /* of the coefficients; NULL: nothing runs */

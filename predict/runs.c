@@ -261,7 +261,9 @@ static double class_share(const struct rl_plan *pl, const struct rl_query *q, bo
         alone.nnodes = 1;
         alone.memo = NULL;
         rl_prefill(&alone, q, &one);
-        sum += one.gpu / one.slowed;
+        double own = one.by_class[n->cls], beside = one.by_class[RL_CLS_ELEMENTWISE];
+        if (own > 0)
+            sum += one.gpu / one.slowed * own / (own + beside);
     }
     return all.gpu > 0 ? sum / all.gpu * all.slowed : 0;
 }

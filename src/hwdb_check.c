@@ -1,6 +1,6 @@
 /* `hw check` of the tables beside hwdb/devices: aliases, priors, rates by
- * architecture, the names that measurements were published under; and of the places
- * that runtime files name. */
+ * architecture, the names that measurements were published under, rows known to be
+ * mislabelled; and of the places that runtime files name. */
 #include "device.h"
 
 #include "err.h"
@@ -149,21 +149,26 @@ static int check_names(const struct rl_table *t, const struct ids *ids,
 static int check_mislabelled(const struct rl_table *t, const struct ids *ids,
                              struct rl_error *err)
 {
-    static const char *const header[] = {"device", "runtime", "op",
-                                         "param",  "reason",  "source"};
+    static const char *const header[] = {"schema", "device", "runtime", "of",
+                                         "metric", "match",  "reason",  "source"};
 
-    if (check_header(t, header, 6, err) || check_unique(t, 4, err))
+    if (check_header(t, header, 8, err) || check_unique(t, 6, err))
         return -1;
-    for (int c = 0; c < t->ncols; c++)
-        if (check_column(t, c, 0, err))
+    for (int c = 0; c < 8; c++)
+        if (c != 4 && check_column(t, c, 0, err)) /* an operator has no metric */
             return -1;
     for (int i = 0; i < t->nrows; i++) {
-        const char *id = rl_table_get(t, i, 0), *param = rl_table_get(t, i, 3);
+        const char *schema = rl_table_get(t, i, 0), *id = rl_table_get(t, i, 1),
+                   *match = rl_table_get(t, i, 5);
+        bool ops = !strcmp(schema, "ops");
+        if (!ops && strcmp(schema, "runs"))
+            return rl_fail(err, RL_EVALUE, t->source, t->line[i],
+                           "schema '%s': expected ops or runs", schema);
         if (!known(ids, id))
             return rl_fail(err, RL_ENAME, t->source, t->line[i], "no device '%s'", id);
-        if (!strchr(param, '=') || strchr(param, ' '))
+        if (ops && (!strchr(match, '=') || strchr(match, ' ')))
             return rl_fail(err, RL_EVALUE, t->source, t->line[i],
-                           "param '%s': expected one key=value", param);
+                           "match '%s': expected one key=value", match);
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "err.h"
 #include "judged.h"
+#include "mislabelled.h"
 #include "runs.h"
 #include "table.h"
 
@@ -129,15 +130,27 @@ static const char *intern(struct rl_judged *j, const char *why, struct rl_error 
     return why;
 }
 
-static int judge_row(struct rl_runs *runs, const struct rl_run *r, bool rows,
-                     struct rl_judged *j, struct rl_error *err)
+/* Its label says what did not run. */
+static const char *wrong_label(const struct rl_table *t, const struct rl_run *r)
+{
+    struct rl_row_label label = {"runs",   r->device, r->runtime,
+                                 r->model, r->metric, r->notes};
+    return rl_mislabelled(t, &label);
+}
+
+static int judge_row(struct rl_runs *runs, const struct rl_table *mislabelled,
+                     const struct rl_run *r, bool rows, struct rl_judged *j,
+                     struct rl_error *err)
 {
     struct rl_outcome *o = &j->outcome[j->n];
     struct rl_interval p;
     char why[160];
 
+    const char *wrong = wrong_label(mislabelled, r);
     o->measured = r->value;
-    if (rl_run_predict(runs, r, &p, why)) {
+    if (wrong) {
+        o->skipped = intern(j, wrong, err);
+    } else if (rl_run_predict(runs, r, &p, why)) {
         o->skipped = intern(j, why, err);
     } else {
         o->predicted = p.value;
@@ -210,6 +223,7 @@ int rl_judge_runs(const char *const *path, int npaths,
                   struct rl_judged *j, struct rl_error *err)
 {
     struct rl_runs *runs = rl_runs_new(data, err);
+    struct rl_table *mislabelled = runs ? rl_mislabelled_read(data, err) : NULL;
     char user[4096];
     struct rl_run *row = NULL;
     size_t n;
@@ -217,7 +231,8 @@ int rl_judge_runs(const char *const *path, int npaths,
     j->drop = drop_tables;
     if (runs)
         rl_runs_user(runs, rl_user_dir(user, sizeof user));
-    int rc = runs ? rl_runs_read(path, npaths, filter, &row, &n, &j->keep, err) : -1;
+    int rc =
+        mislabelled ? rl_runs_read(path, npaths, filter, &row, &n, &j->keep, err) : -1;
     if (!rc)
         rc = rl_judged_alloc(j, n + 1, err);
     j->n = 0;
@@ -225,8 +240,9 @@ int rl_judge_runs(const char *const *path, int npaths,
         printf("device,model,weights_dtype,runtime,batch,prompt_tokens,context_depth,"
                "output_tokens,metric,measured,predicted,lo,hi,error\n");
     for (size_t i = 0; !rc && i < n; i++)
-        rc = judge_row(runs, &row[i], rows, j, err);
+        rc = judge_row(runs, mislabelled, &row[i], rows, j, err);
     free(row);
+    rl_table_free(mislabelled);
     rl_runs_free(runs);
     return rc;
 }

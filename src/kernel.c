@@ -37,6 +37,7 @@ static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "
 struct facts {
     bool read;
     int cc;           /* compute capability times ten; 0: none */
+    double sms;       /* 0: unknown */
     double tensor;    /* bf16 FLOP a clock and SM; 0: unknown */
     double sustained; /* bf16 rate over peak; 0: unknown */
 };
@@ -146,6 +147,8 @@ static int read_facts(const char *data, const char *device, struct facts *f,
             continue;
         if (!strcmp(k, "flop_per_clk_sm.bf16"))
             f->tensor = v;
+        if (!strcmp(k, "sm_count"))
+            f->sms = v;
         if (strcmp(k, "flops.bf16"))
             continue;
         if (!strcmp(how, "sustained"))
@@ -176,6 +179,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     k->dtype = key->dtype;
     k->kv_dtype = key->kv_dtype;
     k->cc = f->facts.cc;
+    k->sms = f->facts.sms;
     k->tensor = f->facts.tensor;
     k->sustained = f->facts.sustained;
     k->runtime = rl_strdup(key->runtime, f->err);

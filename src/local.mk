@@ -26,6 +26,7 @@ librl_la_SOURCES += \
 	src/kernel_out.c \
 	src/kernel_out.h \
 	src/measured.c \
+	src/mislabelled.c \
 	src/measured.h \
 	src/model.c \
 	src/model.h \

@@ -4,7 +4,7 @@
 #include "measured.h"
 
 #include "err.h"
-#include "path.h"
+#include "mislabelled.h"
 #include "table.h"
 
 #include <errno.h>
@@ -48,52 +48,16 @@ static bool wanted(const struct rl_table *t, int row, const int *col,
            starts(rl_table_get(t, row, col[C_IMPL]), f->impl);
 }
 
-/* hwdb/mislabelled.csv: collectors that ran something else than their rows say. */
-enum { W_DEVICE, W_RUNTIME, W_OP, W_PARAM, W_REASON, NWRONG };
-
-struct wrong_labels {
-    struct rl_table *t;
-    int col[NWRONG];
-};
-
-static int read_wrong_labels(struct wrong_labels *w, const char *data,
-                             struct rl_error *err)
-{
-    static const char *const names[NWRONG] = {"device", "runtime", "op", "param",
-                                              "reason"};
-    char *path = rl_path_join(data, "hwdb", "mislabelled.csv", (char *)NULL);
-    w->t = path ? rl_table_read(path, err) : NULL;
-    int rc = w->t ? 0 : -1;
-    free(path);
-    for (int c = 0; !rc && c < NWRONG; c++)
-        rc = rl_table_need(w->t, names[c], &w->col[c], err);
-    return rc;
-}
-
-/* Is key=value, whole, one of the blank-parted params? */
-static bool holds(const char *params, const char *pair)
-{
-    size_t n = strlen(pair);
-    for (const char *s = params; (s = strstr(s, pair)); s += n)
-        if ((s == params || s[-1] == ' ') && (!s[n] || s[n] == ' '))
-            return true;
-    return false;
-}
-
-static const char *wrong_label(const struct wrong_labels *w, const struct rl_table *t,
+static const char *wrong_label(const struct rl_measured *m, const struct rl_table *t,
                                int row, const int *col)
 {
-    static const int of_row[] = {C_DEVICE, C_RUNTIME, C_OP};
-    for (int i = 0; i < w->t->nrows; i++) {
-        bool same = true;
-        for (int c = W_DEVICE; same && c <= W_OP; c++)
-            same = !strcmp(rl_table_get(t, row, col[of_row[c]]),
-                           rl_table_get(w->t, i, w->col[c]));
-        if (same && holds(rl_table_get(t, row, col[C_PARAMS]),
-                          rl_table_get(w->t, i, w->col[W_PARAM])))
-            return rl_table_get(w->t, i, w->col[W_REASON]);
-    }
-    return NULL;
+    struct rl_row_label label = {"ops",
+                                 rl_table_get(t, row, col[C_DEVICE]),
+                                 rl_table_get(t, row, col[C_RUNTIME]),
+                                 rl_table_get(t, row, col[C_OP]),
+                                 "",
+                                 rl_table_get(t, row, col[C_PARAMS])};
+    return rl_mislabelled(m->mislabelled, &label);
 }
 
 static int fill(struct rl_measured *m, const struct rl_table *t, int row, const int *col,
@@ -117,9 +81,8 @@ static int fill(struct rl_measured *m, const struct rl_table *t, int row, const 
     return s->device && s->runtime && s->impl ? 0 : -1;
 }
 
-static int read_row(struct rl_measured *m, const struct wrong_labels *w,
-                    const struct rl_table *t, int row, const int *col,
-                    const struct rl_ops_filter *f, struct rl_error *err)
+static int read_row(struct rl_measured *m, const struct rl_table *t, int row,
+                    const int *col, const struct rl_ops_filter *f, struct rl_error *err)
 {
     if (f && !wanted(t, row, col, f))
         return 0;
@@ -131,7 +94,7 @@ static int read_row(struct rl_measured *m, const struct wrong_labels *w,
         snprintf(reason, sizeof reason, "unknown operator '%.60s'", name);
         return rl_tally_add(&m->skipped, reason, err);
     }
-    const char *wrong = wrong_label(w, t, row, col);
+    const char *wrong = wrong_label(m, t, row, col);
     if (wrong)
         return rl_tally_add(&m->skipped, wrong, err);
     struct rl_sample *s = rl_samples_add(&m->samples, err);
@@ -147,9 +110,8 @@ static int read_row(struct rl_measured *m, const struct wrong_labels *w,
     return 0;
 }
 
-static int read_file(struct rl_measured *m, const struct wrong_labels *w,
-                     const char *path, const struct rl_ops_filter *f,
-                     struct rl_error *err)
+static int read_file(struct rl_measured *m, const char *path,
+                     const struct rl_ops_filter *f, struct rl_error *err)
 {
     int col[NCOLS];
     struct rl_table *t = rl_table_read(path, err);
@@ -157,7 +119,7 @@ static int read_file(struct rl_measured *m, const struct wrong_labels *w,
     for (int c = 0; !rc && c < NCOLS; c++)
         rc = rl_table_need(t, column[c], &col[c], err);
     for (int row = 0; !rc && row < t->nrows; row++)
-        rc = read_row(m, w, t, row, col, f, err);
+        rc = read_row(m, t, row, col, f, err);
     rl_table_free(t);
     return rc;
 }
@@ -204,14 +166,12 @@ int rl_measured_read(struct rl_measured *m, const char *const *path, int npaths,
                      const struct rl_ops_filter *filter, const char *data,
                      struct rl_error *err)
 {
-    struct wrong_labels wrong = {0};
     memset(m, 0, sizeof *m);
-    int rc = read_wrong_labels(&wrong, data, err);
-    for (int i = 0; !rc && i < npaths; i++)
-        rc = read_file(m, &wrong, path[i], filter, err);
-    rl_table_free(wrong.t);
-    if (rc)
+    if (!(m->mislabelled = rl_mislabelled_read(data, err)))
         return -1;
+    for (int i = 0; i < npaths; i++)
+        if (read_file(m, path[i], filter, err))
+            return -1;
     if (m->samples.n == 0)
         return m->rows ? 0 : rl_fail(err, RL_EVALUE, NULL, 0, "no such rows");
     if (rl_samples_merge(&m->samples, err))
@@ -230,5 +190,6 @@ void rl_measured_clear(struct rl_measured *m)
     free(m->group);
     rl_samples_clear(&m->samples);
     rl_tally_clear(&m->skipped);
+    rl_table_free(m->mislabelled);
     memset(m, 0, sizeof *m);
 }

@@ -11,6 +11,8 @@ struct rl_ops_filter {
     const char *user; /* the folder of the device `host`, or NULL; no filter */
 };
 
+struct rl_table;
+
 struct rl_measured {
     struct rl_samples samples; /* merged */
     size_t rows;               /* read, before merging */
@@ -20,6 +22,7 @@ struct rl_measured {
     struct rl_machine *machine;      /* [ngroups] */
     struct rl_device **loaded;       /* what device[] points to */
     size_t nloaded, loaded_cap;
+    struct rl_table *mislabelled;
     struct rl_tally skipped; /* rows that name no known operator */
 };
 

@@ -279,3 +279,31 @@ Test(gemm_kernel, small_products_are_not_split_on_gddr)
     m.warm = 0;
     cr_expect_leq(gemm_at(&m, 0, 2, 64, 6144), gemm_at(&m, 0, 15, 64, 6144));
 }
+
+/* Tensor units at half the rate: never faster than they allow, nor than the part of full
+ * rate is, and at most the two one after the other.  What waits for L2 or DRAM stays. */
+Test(gemm_kernel, hides_behind_slower_tensor_units)
+{
+    static const double shape[][3] = {
+        {16, 4096, 4096}, {300, 768, 768}, {1024, 3072, 768}, {131072, 3072, 768}};
+    struct rl_machine full = machine(), half = machine();
+
+    for (int u = 0; u < RL_NUNITS; u++)
+        half.peak[u] = half.rate[u] = full.peak[u] / 2;
+    half.slow = 2;
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
+        double m = shape[i][0], n = shape[i][1], k = shape[i][2];
+        double fast = gemm_at(&full, 0, m, n, k), t = gemm_at(&half, 0, m, n, k);
+        double tensor = 2 * m * n * k / half.rate[RL_BF16];
+        cr_expect(t >= fast && t >= 0.99 * tensor, "%g: %g, %g, %g s", m, t, fast,
+                  tensor);
+        cr_expect_leq(t, 1.01 * (fast + tensor));
+    }
+    double tensor = 2 * 131072.0 * 3072 * 768 / half.rate[RL_BF16];
+    cr_expect_lt(gemm_at(&half, 0, 131072, 3072, 768), 1.06 * tensor);
+    cr_expect_lt(gemm_at(&half, 0, 16, 4096, 4096),
+                 1.01 * gemm_at(&full, 0, 16, 4096, 4096));
+    full.slow = 1;
+    struct rl_machine none = machine();
+    cr_expect_eq(gemm_at(&full, 0, 1024, 3072, 768), gemm_at(&none, 0, 1024, 3072, 768));
+}

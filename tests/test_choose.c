@@ -228,6 +228,28 @@ Test(few, samples_find_the_entry_that_fits)
     drop();
 }
 
+static double slow_of(const char *id, const char *op)
+{
+    struct rl_choice c;
+    load(id);
+    struct rl_ask a = unseen(op, "hf-eager", NULL, RL_DT_BF16);
+    rl_choose_by(&a, &c);
+    drop();
+    return c.slow;
+}
+
+/* GeForce parts of Ampere, Ada and Blackwell sum in fp32 at half the rate a clock of the
+ * workstation parts whose entries they take; kernels of wgmma are not carried so. */
+Test(choose, half_the_tensor_rate_and_nothing_else)
+{
+    expect_near(slow_of("rtx-4090", "gemm"), 2, 0.01);
+    expect_near(slow_of("rtx-3090", "attention_prefill"), 2, 0.01);
+    expect_near(slow_of("rtx-5090", "gemm"), 2, 0.01);
+    expect_near(slow_of("rtx-a6000", "gemm"), 0, 0);
+    expect_near(slow_of("jetson-agx-orin-64gb", "gemm"), 0, 0);
+    expect_near(slow_of("h100-sxm-80gb", "gemm"), 0, 0);
+}
+
 /* No sample: the fall-back as it is. */
 Test(few, none)
 {

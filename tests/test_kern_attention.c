@@ -365,3 +365,30 @@ Test(kern_attention, mask_costs_inside_the_window)
               with, without, mask);
 #undef CALL
 }
+
+/* Tensor units at half the rate take twice as long, the exponentials beside them do not.
+ */
+Test(kern_attention, hides_behind_slower_tensor_units)
+{
+    const struct rl_op_type *op = &rl_op_attention_prefill;
+    struct rl_machine full, half;
+    double c[RL_MAXCOEFS], p[RL_MAXPARAMS];
+    struct rl_error err = {0};
+
+    h100(&full, 0);
+    full.cc = 89;
+    half = full;
+    half.peak[RL_BF16] = half.rate[RL_BF16] = full.peak[RL_BF16] / 2;
+    priors(op, c);
+    cr_assert_eq(rl_op_parse(op,
+                             "batch=1 q_len=24576 kv_len=24576 heads=14 kv_heads=2 "
+                             "head_dim=64 dtype=bf16",
+                             p, &err),
+                 0, "%s", err.text);
+    double carried = op->time(p, &half, c, NULL), fast = op->time(p, &full, c, NULL);
+    half.slow = 2;
+    double t = op->time(p, &half, c, NULL);
+    struct rl_work w = {0};
+    op->work(p, &w);
+    cr_expect(t < carried && t > fast && t > w.flop / half.rate[RL_BF16]);
+}
