@@ -70,7 +70,7 @@ struct rl_machine {
     double gap_s;                /* kernel-to-kernel gap of this runtime */
     double link, link_latency_s; /* bytes/s one direction; s */
     double gpus;                 /* ranks in the tensor-parallel group */
-    int cc;                      /* 80, 86, 87, 89, 90, 100, 120; 0: not NVIDIA */
+    int cc;                      /* rl_device.cc */
     int is_cpu;
     /* 1: operands of the previous identical call may still lie in L2, as in the
      * replayed benchmarks behind the ops files; 0: weights and caches come from

@@ -172,7 +172,7 @@ int rl_hwdb_check(const char *data, struct rl_error *err)
     return bad;
 }
 
-/* Is there a device of compute capability 8.7 (written 87)? */
+/* Is there a device of this capability, "sm87" or "apple9"? */
 static int capability_known(const char *data, const struct ids *ids, const char *cc)
 {
     int found = 0;
@@ -182,8 +182,8 @@ static int capability_known(const char *data, const struct ids *ids, const char 
         struct rl_device *d = rl_device_load(data, ids->name[i], &ignored);
         char has[16] = "";
 
-        if (d && d->cc > 0)
-            snprintf(has, sizeof has, "%d", d->cc);
+        if (d)
+            rl_capability_name(d->cc, has, sizeof has);
         found = *has && !strcmp(has, cc);
         rl_device_free(d);
     }
@@ -199,7 +199,7 @@ int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
     for (int i = 0; !bad && i < r->nrows; i++) {
         const char *at = strchr(r->key[i], '@');
         bool place = !at || known(&ids, at + 1) ||
-                     (!strncmp(at, "@sm", 3) && capability_known(data, &ids, at + 3));
+                     capability_known(data, &ids, at + 1);
         if (!place)
             bad = rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
                           "'%s': no device and no compute capability of one", r->key[i]);
