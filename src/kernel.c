@@ -37,6 +37,7 @@ static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "
 struct facts {
     bool read;
     int cc;           /* compute capability times ten; 0: none */
+    double sm;
     double sustained; /* bf16 rate over peak; 0: unknown */
 };
 
@@ -141,6 +142,8 @@ static int read_facts(const char *data, const char *device, struct facts *f,
         const char *k = rl_table_get(t, i, key), *how = rl_table_get(t, i, kind);
         if (!strcmp(k, "compute_capability"))
             f->cc = rl_capability(rl_table_get(t, i, value));
+        if (!strcmp(k, "sm_count") && rl_parse_number(rl_table_get(t, i, value), &f->sm))
+            f->sm = 0;
         if (strcmp(k, "flops.bf16") || rl_parse_number(rl_table_get(t, i, value), &v))
             continue;
         if (!strcmp(how, "sustained"))
@@ -171,6 +174,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     k->dtype = key->dtype;
     k->kv_dtype = key->kv_dtype;
     k->cc = f->facts.cc;
+    k->sm = f->facts.sm;
     k->sustained = f->facts.sustained;
     k->runtime = rl_strdup(key->runtime, f->err);
     k->impl = rl_strdup(key->impl, f->err);

@@ -14,6 +14,7 @@ struct rl_kernel {
     char *runtime, *impl, *device; /* device: that it was fitted on */
     const struct rl_op_type *op;
     int cc;           /* of its device: 89 for 8.9 */
+    double sm;        /* of its device */
     double sustained; /* of its device: bf16 rate over the sheet's peak; 0: unknown */
     enum rl_dtype dtype, kv_dtype; /* kv_dtype: state dtype of updates */
     double coef[RL_MAXCOEFS];
