@@ -9,17 +9,17 @@
 /* Whose coefficients: a back end, on a part of compute capability cc. */
 struct place {
     const struct rl_runtime *r;
-    int cc; /* 87 for 8.7; 0: not NVIDIA */
+    int cc; /* rl_device.cc */
 };
 
-/* KEY@sm87 of the runtime on such a part, else KEY, else v. */
+/* KEY@sm87 or KEY@apple9 of the runtime on such a part, else KEY, else v. */
 static double num_at(const struct place *at, const char *key, double v)
 {
-    char here[112];
+    char here[112], part[16];
 
-    v = rl_runtime_num(at->r, key, v);
-    snprintf(here, sizeof here, "%s@sm%d", key, at->cc);
-    return at->cc > 0 ? rl_runtime_num(at->r, here, v) : v;
+    rl_capability_name(at->cc, part, sizeof part);
+    snprintf(here, sizeof here, "%s@%s", key, part);
+    return rl_runtime_num(at->r, here, rl_runtime_num(at->r, key, v));
 }
 
 /* speed.NAME.COEF.DTYPE, of a recipe's base or its own, else speed.NAME.COEF, else

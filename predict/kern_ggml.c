@@ -67,12 +67,18 @@ static const double POWER_TO_CLOCK = 2.0 / 3;
  * later do 1024 FLOP a clock and SM, twice some sheets' figure for fp32.  At that rate
  * power holds nearly all parts below their clock: `watt` Hz at one watt an SM; 0, or a
  * part whose sheet has the full rate: what the device sustains. */
-static double fp16_rate(const struct rl_machine *m, double watt)
+static double fp16_full(const struct rl_machine *m)
 {
     bool half = m->cc == 75 || m->cc == 86 || m->cc == 87 || m->cc == 89 || m->cc >= 120;
-    double full = 1024 * m->sm * m->clock_hz;
 
-    if (!half || m->peak[RL_FP16] > 0.9 * full)
+    return half ? 1024 * m->sm * m->clock_hz : 0;
+}
+
+static double fp16_rate(const struct rl_machine *m, double watt)
+{
+    double full = fp16_full(m);
+
+    if (m->peak[RL_FP16] > 0.9 * full)
         return m->rate[RL_FP16];
     double allowed = watt > 0 && m->tdp_w > 0
                          ? watt * pow(m->tdp_w / m->sm, POWER_TO_CLOCK) / m->clock_hz
@@ -100,7 +106,7 @@ static const struct rl_coef gemm_coef[] = {
      "DRAM rate of the sheet that unpacking reaches"},
     {"unpack_lane", "B/clk/SM", RL_C_LOG, 6.1, 1, 64, 0.3, "read and written by one SM"},
     {"block_rate", "FLOP/clk/SM", RL_C_LOG, 640, 20, 2000, 0.2,
-     "int8 blocks: unpacked, scaled and summed by one SM"},
+     "blocks unpacked, scaled and summed by one SM"},
     {"mmqmax", "1", RL_C_LINEAR, 0, 0, 128, 0,
      "mode 0: rows up to which it is int8 blocks"},
     {"watt", "MHz", RL_C_LOG, 1000, 100, 4000, 0.2,
@@ -171,9 +177,10 @@ static double tiles_time(const double *p, const struct rl_machine *m, const doub
     double x = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]);
     double memory = rl_join(weights / (c[G_DRAM] * m->dram_net),
                             weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
-    double rate = c[G_EFF] * m->peak[unit];
+    double peak = unit == RL_FP16 ? fmax(m->peak[unit], fp16_full(m)) : m->peak[unit];
+    double rate = c[G_EFF] * peak;
 
-    if (unit == RL_INT8)
+    if ((enum rl_dtype)p[RL_GEMM_DTYPE] >= RL_DT_Q8_0)
         rate = fmin(rate, c[G_BLOCK_RATE] * m->sm * m->clock_hz);
     double compute = 2 * rows * n * k / rate;
     set_part(part, compute, memory + x, launch);

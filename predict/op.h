@@ -73,7 +73,7 @@ struct rl_machine {
     /* Tensor FLOP a clock and SM of the device whose coefficients these are over this
      * one's, above 1: 2 from an L40S to a GeForce of Ada.  0: they are as fast here. */
     double slow;
-    int cc; /* 80, 86, 87, 89, 90, 100, 120; 0: not NVIDIA */
+    int cc; /* rl_device.cc */
     int is_cpu;
     /* 1: operands of the previous identical call may still lie in L2, as in the
      * replayed benchmarks behind the ops files; 0: weights and caches come from

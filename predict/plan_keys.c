@@ -185,7 +185,8 @@ static bool number_known(const char *key)
 static bool where_known(const char *key, const char *at)
 {
     return !strncmp(key, "coef.", 5) || !*at ||
-           (!strncmp(key, "speed.", 6) && !strncmp(at, "@sm", 3)) ||
+           (!strncmp(key, "speed.", 6) &&
+            (!strncmp(at, "@sm", 3) || !strncmp(at, "@apple", 6))) ||
            among(here_keys, LENGTH(here_keys), key);
 }
 

@@ -124,7 +124,7 @@ static void apply_row(const struct rl_plan *pl, const struct rl_op_type *op, int
     size_t n = strlen(op->name);
     char sm[16];
 
-    snprintf(sm, sizeof sm, "sm%d", pl->machine.cc);
+    rl_capability_name(pl->machine.cc, sm, sizeof sm);
     if (strncmp(key, op->name, n) || key[n] != '.')
         return;
     int found = !at                               ? 0

@@ -62,10 +62,11 @@ int rl_check_match(const struct rl_plan *pl, struct rl_error *err)
  * its kin, told; else KEY. */
 static double here_num(const struct rl_plan *pl, const char *key, double fallback)
 {
-    char here[128];
+    char here[128], part[16];
 
     fallback = rl_runtime_num(pl->runtime, key, fallback);
-    snprintf(here, sizeof here, "%.50s@sm%d", key, pl->machine.cc);
+    rl_capability_name(pl->machine.cc, part, sizeof part);
+    snprintf(here, sizeof here, "%.50s@%s", key, part);
     fallback = rl_runtime_num(pl->runtime, here, fallback);
     snprintf(here, sizeof here, "%.50s@%.70s", key, pl->device->id);
     return rl_runtime_num(pl->runtime, here, fallback);

@@ -29,7 +29,7 @@ struct rl_device {
     const char *compute_capability; /* "8.9", "gfx942", "cpu", "metal" */
     const char *mem_type, *link_type, *pcie;
     int year;
-    int cc; /* 89 for "8.9"; 0: not NVIDIA */
+    int cc; /* 89 for "8.9"; 7 to 10: Apple's GPU family; 0: another vendor's */
     int is_cpu, unified_memory;
     double sm_count;    /* SMs, CUs, Xe cores, GPU cores, CPU cores */
     double boost_hz;    /* vector clock of the sheet */
@@ -85,6 +85,8 @@ int rl_device_list(const char *data, char ***ids, int *n, struct rl_error *err);
 
 /* A compute capability: "8.9" is 89; 0 for "gfx942", "cpu", "metal". */
 int rl_capability(const char *text);
+/* "sm87", "apple9" of a cc; "" of 0. */
+void rl_capability_name(int cc, char *out, size_t size);
 
 /* The unit that really runs a dtype's arithmetic on this device: fp8 on an
  * A100 runs as bf16, bf16 on a V100 as fp32.  Never fails: RL_FP32 is

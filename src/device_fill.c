@@ -11,6 +11,7 @@
 #include "err.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,13 +140,27 @@ int rl_capability(const char *text)
     return strchr(text, '.') ? (int)lround(fmax(strtod(text, NULL), 0) * 10) : 0;
 }
 
+void rl_capability_name(int cc, char *out, size_t size)
+{
+    const int least_nvidia = 20;
+
+    snprintf(out, size, cc <= 0 ? "" : cc < least_nvidia ? "apple%d" : "sm%d", cc);
+}
+
+/* "Apple9 GPU": the family names what its cores can do. */
+static int capability(const struct rl_device *d)
+{
+    return !strncmp(d->arch, "Apple", 5) ? atoi(d->arch + 5)
+                                         : rl_capability(d->compute_capability);
+}
+
 static void fill_facts(struct rl_device *d)
 {
     d->name = text(d, RL_KEY_NAME, d->id);
     d->vendor = text(d, RL_KEY_VENDOR, "");
     d->arch = text(d, RL_KEY_ARCH, "");
     d->compute_capability = text(d, RL_KEY_COMPUTE_CAPABILITY, "");
-    d->cc = rl_capability(d->compute_capability);
+    d->cc = capability(d);
     d->mem_type = text(d, RL_KEY_MEM_TYPE, "");
     d->link_type = text(d, RL_KEY_LINK_TYPE, "none");
     d->pcie = text(d, RL_KEY_PCIE, "none");

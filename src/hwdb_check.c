@@ -203,7 +203,7 @@ int rl_hwdb_check(const char *data, struct rl_error *err)
 /* What a key of a runtime file may name after its '@'. */
 struct rl_places {
     struct ids ids;
-    int *cc; /* [ids.n] compute capability times ten; 0: none */
+    int *cc; /* [ids.n] rl_device.cc */
 };
 
 void rl_places_free(struct rl_places *p)
@@ -235,14 +235,14 @@ struct rl_places *rl_places_load(const char *data, struct rl_error *err)
     return p;
 }
 
-/* Is there a device of the capability that `place`, sm87, names? */
+/* Is there a device of the capability that `place`, sm87 or apple9, names? */
 static int capability_known(const struct rl_places *p, const char *place)
 {
     char has[16];
 
     for (int i = 0; i < p->ids.n; i++) {
-        snprintf(has, sizeof has, "sm%d", p->cc[i]);
-        if (p->cc[i] > 0 && !strcmp(has, place))
+        rl_capability_name(p->cc[i], has, sizeof has);
+        if (*has && !strcmp(has, place))
             return 1;
     }
     return 0;
