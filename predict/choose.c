@@ -103,34 +103,39 @@ static bool same_id(const char *a, const char *b)
     return n == id_length(b) && !strncmp(a, b, n);
 }
 
+/* Is the stack one of the ids up to an empty one, whatever its version? */
+static bool is_one_of(const char *name, const char *const *ids)
+{
+    while (**ids && !same_id(name, *ids))
+        ids++;
+    return **ids != 0;
+}
+
 /* Stacks that call the same libraries (cuBLAS, flash-attention, Triton), so
  * that one's entry says something of another's kernel. */
 static bool is_torch_stack(const char *name)
 {
-    static const char *const ids[] = {
-        "vllm",         "sglang",          "trtllm",
-        "hf-eager",     "mamba-ssm-eager", "pytorch-cudagraph",
-        "hf-eager-slow"};
-    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
-        if (same_id(name, ids[i]))
-            return true;
-    return false;
+    static const char *const ids[] = {"vllm",
+                                      "sglang",
+                                      "trtllm",
+                                      "hf-eager",
+                                      "hf-eager-slow",
+                                      "mamba-ssm-eager",
+                                      "pytorch-cudagraph",
+                                      ""};
+    return is_one_of(name, ids);
 }
 
-/* Stacks whose convolutions are the CUDA kernels of causal-conv1d, a CTA per channel;
- * the others' are Triton's, under the same name.  SGLang's of 0.5.10: its prefill comes
- * out as that form, its update as slow as TensorRT-LLM's. */
-static bool is_cuda_conv(const char *runtime)
+/* Stacks whose convolutions are causal-conv1d's CUDA kernels, a CTA per channel; the
+ * others' are Triton's, under the same name.  SGLang's of 0.5.10 come out as that. */
+static bool is_cuda_conv(const char *name)
 {
-    static const char *const ids[] = {"trtllm", "hf-eager", "mamba-ssm-eager"};
-    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
-        if (same_id(runtime, ids[i]))
-            return true;
-    return !strcmp(runtime, "sglang-0.5.10");
+    static const char *const ids[] = {"trtllm", "hf-eager", "mamba-ssm-eager", ""};
+    return is_one_of(name, ids) || !strcmp(name, "sglang-0.5.10");
 }
 
-/* Two kernels differ more than two devices do: TensorRT-LLM's convolutions by another
- * stack's of the same device are 58 to 68 % off, by its own of another device 4 to 13. */
+/* Two kernels differ more than two devices: TensorRT-LLM's convolutions are 58 to 68 %
+ * off by another stack's of the same device, 4 to 13 by its own of another. */
 static double kernel_distance(const struct rl_kernel *k, const char *runtime)
 {
     bool conv = k->op->cls == RL_CLS_CONV;

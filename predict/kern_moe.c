@@ -23,6 +23,7 @@
 
 #include <gsl/gsl_math.h>
 #include <math.h>
+#include <string.h>
 
 enum {
     FIX,
@@ -77,6 +78,12 @@ const struct rl_coef rl_kern_moe_coef[] = {
      "tile: 0 cheapest, 1 Triton's, 2 or its tables'"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
+
+/* The tables are those of vLLM's and SGLang's packages. */
+double rl_kern_moe_most(const char *runtime, int i)
+{
+    return i == RULE && !strncmp(runtime, "trtllm", 6) ? 1 : rl_kern_moe_coef[i].max;
+}
 
 /* How loads spread over experts: what is needed to count row tiles. */
 struct spread {

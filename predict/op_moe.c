@@ -119,6 +119,7 @@ const struct rl_op_type rl_op_moe = {
     .check = moe_check,
     .work = moe_work,
     .coef = rl_kern_moe_coef,
+    .most = rl_kern_moe_most,
     .time = rl_kern_moe_time,
     .shape_params = 1U << RL_MOE_HIDDEN | 1U << RL_MOE_INTER | 1U << RL_MOE_TOPK |
                     1U << RL_MOE_EXPERTS,
