@@ -277,7 +277,8 @@ static double tensor_ratio(const struct rl_kernel *k, const struct rl_device *d)
  * its own: 74 % on an L40S that its power holds back, all of it on a GeForce of
  * the same generation at half the rate.  Carried over, it scales with that.  RL_C_DRAM
  * hardly differs between parts as a share of the sheet (GEMV reads 0.82 to 0.85 on
- * the five measured ones), but no kernel reads faster than the part does. */
+ * the five measured ones), but no kernel reads faster than the part does.  Tensor units
+ * of another rate a clock are told to the kernel's model (tensor_ratio). */
 static void rescale(const struct rl_kernel *k, const struct rl_device *d,
                     struct rl_choice *out)
 {

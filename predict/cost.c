@@ -14,6 +14,7 @@ static double chain_seconds(const struct rl_plan *pl, const struct rl_bound_node
                             struct rl_work w, double kernels, double part[RL_NBOUNDS])
 {
     w.act_bytes *= b->traffic / kernels;
+    w.l2_bytes *= b->traffic / kernels;
     w.weight_bytes /= kernels;
     w.vector_flop /= kernels;
     w.sfu /= kernels;

@@ -5,7 +5,9 @@
  * Values are wider than keys (v_head_dim = 2H / heads).  Neighbouring layers share
  * a KV cache (kv_reuse_group): only the first of a group projects k and v.  Most
  * layers see a window; 128 learned meta tokens stand before every prompt and stay
- * in every cache.  Ignored: the work of those 128 rows in the prefill.
+ * in every cache.  Its remote code builds a block mask from every pair of tokens in
+ * each layer with a window, and copies the scan's inputs to channels first (SSM-Scope's
+ * profile: 57 B a pair, 50 B an element).
  */
 #include "build.h"
 
@@ -85,6 +87,8 @@ static void attention(struct rl_build *b, const struct shape *s)
     rl_b_layers(b, s->global);
     rl_b_attention(b, &a);
     a.window = rl_b_num_or(b, "sliding_window", 1024);
+    rl_b_layers(b, s->producers + s->consumers - s->global);
+    rl_b_torch_only(b, "block_mask", RL_S, 1);
     rl_b_layers(b, s->producers - s->global);
     rl_b_attention(b, &a);
     a.shared_kv = true;
@@ -105,6 +109,7 @@ static void mixer(struct rl_build *b, double layers, const struct shape *s)
                        .dt_bc_norm = rl_b_bool_or(b, "mamba_inner_layernorms", true),
                        .no_proj = true,
                    });
+    rl_b_torch_only(b, "layout", RL_ONE, s->inner);
     attention(b, s);
     rl_b_layers(b, layers);
     rl_b_norm(b, "attn_branch_norm", s->inner, RL_RMS | RL_NORM_SHARDED);
@@ -122,6 +127,7 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     double hidden = b.hidden;
     read_shape(&b, layers, &s);
     rl_b_resident_only(&b, RL_W_EMBED, s.attn.sinks * hidden);
+    b.g->prefix = s.attn.sinks;
     rl_b_layers(&b, layers);
     rl_b_norm(&b, "input_norm", hidden, RL_RMS);
     mixer(&b, layers, &s);

@@ -26,10 +26,10 @@ const char *rl_block_name(enum rl_block_kind k)
 }
 
 const char *const rl_glue_names[] = {
-    "act",        "act_mul",     "attn_gate",  "concat",     "conv_gate", "embedding",
-    "gate_mul",   "head",        "kv_append",  "multiplier", "norm",      "norm_gated",
-    "norm_qk",    "positions",   "residual",   "rope",       "router",    "sampling",
-    "shared_add", "shared_gate", "token_shift"};
+    "act",       "act_mul",    "attn_gate",  "block_mask",  "concat",     "conv_gate",
+    "embedding", "gate_mul",   "head",       "kv_append",   "layout",     "multiplier",
+    "norm",      "norm_gated", "norm_qk",    "positions",   "residual",   "rope",
+    "router",    "sampling",   "shared_add", "shared_gate", "token_shift"};
 const int rl_nglue_names = sizeof rl_glue_names / sizeof *rl_glue_names;
 
 void rl_graph_init(struct rl_graph *g)

@@ -71,6 +71,7 @@ struct rl_node {
                          summed n, see rl_graph_merge */
     bool fusable;     /* a fused runtime does it inside a neighbour (act·mul,
                          residual, rope into append …): see the runtime */
+    bool torch_only;  /* of the model's own PyTorch code: other stacks run none of it */
 };
 
 enum rl_cache_kind {
@@ -151,6 +152,7 @@ struct rl_graph {
     bool dense_mask;       /* transformers builds a [L, S] mask for any prompt */
     double logit_copies;   /* full logit tensors alive at once, normally 1 */
     bool logits_upcast;    /* .float() on the logits in the HF code */
+    double prefix;         /* learned tokens that a prefill computes before each prompt */
     double decoder_start;  /* decoder tokens in the prefill (enc–dec): 1 */
     enum rl_dtype quant[RL_NWCLASSES]; /* from quantization_config; RL_DT_NONE: none */
     enum rl_dtype state_dtype;         /* what the config asks for, or every known runtime

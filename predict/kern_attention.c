@@ -223,12 +223,12 @@ static double core_seconds(const struct call *a, const struct rl_machine *m,
     double ctas = heads * t.n;
     *merge = split_keys(a, m, c, ctas, bm / group, &t);
     double exp_s = bm * bn * m->sm / m->sfu;
-    double flop = bm * bn * 2 * (a->d + a->dv) * m->sm;
-    double tile = flop / (efficiency(c, a->d) * m->peak[a->unit] * fmax(1, m->slow)) +
+    double slow = rl_slow(m, a->unit), flop = bm * bn * 2 * (a->d + a->dv) * m->sm;
+    double tile = flop / (efficiency(c, a->d) * m->peak[a->unit] * slow) +
                   c[EXP] * exp_s +
                   c[LOAD] * bn * (a->d + a->dv) * a->kvb * m->sm / m->l2_bw;
-    if (m->slow > 1)
-        tile = rl_behind_tensor(tile, flop / m->rate[a->unit], m->slow);
+    if (slow > 1)
+        tile = rl_behind_tensor(tile, flop / rl_pipe(m, a->unit), slow);
     double skipped = c[SKIP] * exp_s; /* the mask, evaluated for every tile walked */
     if (a->window > 0) {
         double edge = (bm / group + bn) / (a->window + bm / group + bn);

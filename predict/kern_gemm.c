@@ -191,9 +191,9 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
     g->per_sm = 1 / mc->sm;
-    g->slow = fmax(1, mc->slow);
+    g->slow = rl_slow(mc, dt->unit);
     g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
-    g->pipe_s = g->k * 2 * mc->sm / mc->rate[dt->unit];
+    g->pipe_s = g->k * 2 * mc->sm / rl_pipe(mc, dt->unit);
     g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US;

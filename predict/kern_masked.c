@@ -5,6 +5,9 @@
  *   t = fixed + max(one block's walk, all blocks over the SMs) joined with copies and
  *       mask by a cubic mean
  *
+ * Under a mask a score takes clocks of the SM beside its products, one after the other: a
+ * share of the tensor rate served one part alone.
+ *
  * At one query there are as many blocks as heads and nothing splits the keys,
  * so that the walk is what takes the time: the step from 12 to 42 ms a token
  * at 32,768 tokens in SSM-Scope (arXiv 2507.12442).  That model has heads of 64;

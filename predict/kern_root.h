@@ -1,6 +1,6 @@
-/* Cube root of a positive finite number, for joining ceilings by their cubes: to
- * 1.2e-14, in less time than libm's.
+/* Joining ceilings by their powers.
  *
+ * rl_cbrt: cube root of a positive finite number, to 1.2e-14, in less time than libm's.
  * A third of the exponent by integer division (5 % off at worst), then Halley's
  * iteration, which cubes the error.  Ignores signs, zero, subnormals, infinity.
  */

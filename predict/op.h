@@ -81,6 +81,21 @@ struct rl_machine {
     double warm;
 };
 
+/* `slow` of a unit, at least 1: products of integers and fp4 have their full rate on
+ * every part. */
+static inline double rl_slow(const struct rl_machine *m, enum rl_unit u)
+{
+    bool summed = u == RL_BF16 || u == RL_FP16 || u == RL_TF32 || u == RL_FP8;
+    return summed && m->slow > 1 ? m->slow : 1;
+}
+
+/* What such a unit sustains of its peak is what bf16 does, if nothing better is known. */
+static inline double rl_pipe(const struct rl_machine *m, enum rl_unit u)
+{
+    double as_bf16 = m->peak[u] * m->rate[RL_BF16] / m->peak[RL_BF16];
+    return as_bf16 > m->rate[u] ? as_bf16 : m->rate[u];
+}
+
 /* Fifth-generation tensor cores, for which TensorRT-LLM has kernels of their own. */
 static inline int rl_has_tcgen05(const struct rl_machine *m)
 {

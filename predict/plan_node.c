@@ -90,7 +90,8 @@ static void bind_stack(const struct rl_plan *pl, struct rl_bound_node *b)
     b->launches[1] = glue_num(pl, "launches", glue, ".decode", both);
     if (n->op == &rl_op_gemm && p[RL_GEMM_DTYPE] >= RL_DT_Q8_0)
         b->launches[0] += rl_runtime_num(pl->runtime, "launches.unpack", 0);
-    if (n->fusable && glue_num(pl, "fused", glue, "", 0) > 0)
+    if ((n->fusable && glue_num(pl, "fused", glue, "", 0) > 0) ||
+        (n->torch_only && rl_runtime_num(pl->runtime, "mem.eager", 0) <= 0))
         b->launches[0] = b->launches[1] = 0;
     for (int ph = 0; ph < 2; ph++) {
         double host = glue_num(pl, "host", glue, "", b->launches[ph]);

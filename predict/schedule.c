@@ -174,7 +174,8 @@ double rl_chunk_tokens(const struct rl_plan *pl, double len)
 void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double len = g->encoder_decoder ? g->decoder_start : q->ctx;
+    double prefix = q->context_depth > 0 ? 0 : g->prefix;
+    double len = g->encoder_decoder ? g->decoder_start : q->ctx + prefix;
     double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
 
     double first = chunk > 0 ? fmin(chunk, len) : len;

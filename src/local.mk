@@ -26,8 +26,9 @@ librl_la_SOURCES += \
 	src/kernel_out.c \
 	src/kernel_out.h \
 	src/measured.c \
-	src/mislabelled.c \
 	src/measured.h \
+	src/mislabelled.c \
+	src/mislabelled.h \
 	src/model.c \
 	src/model.h \
 	src/modelcfg.c \

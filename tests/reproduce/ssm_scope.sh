@@ -31,9 +31,10 @@ for r in "1024 0.0138" "24576 0.409" "32768 1.304"; do
     set -- $r
     row "Qwen2.5-0.5B, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model qwen2.5-0.5b --ctx "$1" $hf)" s
 done
-for r in "1024 0.0260" "24576 0.567" "32768 0.757"; do
+row "Mamba2-780m, 1024" 0.0260 "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx 1024 $ms)" s
+for r in "24576 0.567" "32768 0.757"; do
     set -- $r
-    row "Mamba2-780m, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx "$1" $ms)" s
+    row "the rows of Fig 6b as labelled Mamba2-780m, $1" "$2" "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-780m --ctx "$1" $ms)" s
 done
 for r in "2048 0.0465" "4096 0.0905" "8192 0.187" "24576 0.567" "32768 0.757"; do
     set -- $r
@@ -43,6 +44,15 @@ row "Mamba2-780m, 32768 (Fig 1)" 0.491 "$(get ttft_s 1 %.4g --hw 4090 --model ma
 row "Qwen2.5-1.5B, 57344" 8.24 "$(get ttft_s 1 %.4g --hw 4090 --model qwen2.5-1.5b --ctx 57344 $hf)" s
 row "Mamba2-1.3B, 57344" 1.35 "$(get ttft_s 1 %.4g --hw 4090 --model mamba2-1.3b --ctx 57344 $ms)" s
 row "Falcon-H1-1.5B, 57344" 2.95 "$(get ttft_s 1 %.4g --hw 4090 --model falcon-h1-1.5b --ctx 57344 $hf)" s
+
+# Rows of the runs schema; the model and the length before the figures.
+rows() { # FILE
+    $rooflint validate "$1" --rows | awk -F, '
+        NR > 1 && NF == 14 { printf "| %s, %s, %s, %s | %.4g s | %.4g s | %+.0f %% |\n", $1, $2, $6,
+                             $9, $10, $11, 100 * ($11 / $10 - 1) }'
+}
+table "Long prompts and hybrids, kernel time and time to first token (profile_data, Figs 1, 3, 6b)"
+rows "$(dirname "$0")/../data/runs_long.csv"
 
 table "Time per token, flat in the context (Fig 1)"
 for r in "1024 0.0125" "8192 0.0124" "24576 0.0123" "32768 0.0418"; do
