@@ -198,8 +198,7 @@ int rl_hwdb_check_places(const char *data, const struct rl_runtime *r,
 
     for (int i = 0; !bad && i < r->nrows; i++) {
         const char *at = strchr(r->key[i], '@');
-        bool place = !at || known(&ids, at + 1) ||
-                     capability_known(data, &ids, at + 1);
+        bool place = !at || known(&ids, at + 1) || capability_known(data, &ids, at + 1);
         if (!place)
             bad = rl_fail(err, RL_ENAME, rl_runtime_file(r, i), r->line[i],
                           "'%s': no device and no compute capability of one", r->key[i]);

@@ -36,7 +36,7 @@ static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "
  * priors and aliases, for each would take most of a run. */
 struct facts {
     bool read;
-    int cc;           /* compute capability times ten; 0: none */
+    int cc; /* compute capability times ten; 0: none */
     double sm;
     double sustained; /* bf16 rate over peak; 0: unknown */
 };
