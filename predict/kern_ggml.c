@@ -23,6 +23,7 @@
 #include "kern_impl.h"
 #include "kernels.h"
 #include "op_util.h"
+#include "throttle.h"
 
 #include <string.h>
 
@@ -56,40 +57,19 @@ static void set_part(double *part, double compute, double memory, double launch)
     part[RL_B_LAUNCH] = launch;
 }
 
-/* Of its clock's peak, what a matrix product sustains that power does not hold back:
- * bursts of A100, H100, H200 and B300 0.95 to 0.99, GeForce parts at half rate. */
-static const double UNTHROTTLED = 0.97;
-/* Power lowers voltage and clock together: the clock that it allows goes with its power
- * 2/3 (L4 at 1.24 W an SM 1.16 GHz, L40S at 2.46 W 1.83 GHz). */
-static const double POWER_TO_CLOCK = 2.0 / 3;
-
-/* fp16 with fp16 accumulation, sustained: GeForce and workstation parts of Turing and
- * later do 1024 FLOP a clock and SM, twice some sheets' figure for fp32.  At that rate
- * power holds nearly all parts below their clock: `watt` Hz at one watt an SM; 0, or a
- * part whose sheet has the full rate: what the device sustains. */
-static double fp16_full(const struct rl_machine *m)
-{
-    bool half = m->cc == 75 || m->cc == 86 || m->cc == 87 || m->cc == 89 || m->cc >= 120;
-
-    return half ? 1024 * m->sm * m->clock_hz : 0;
-}
-
-static double fp16_rate(const struct rl_machine *m, double watt)
-{
-    double full = fp16_full(m);
-
-    if (m->peak[RL_FP16] > 0.9 * full)
-        return m->rate[RL_FP16];
-    double allowed = watt > 0 && m->tdp_w > 0
-                         ? watt * pow(m->tdp_w / m->sm, POWER_TO_CLOCK) / m->clock_hz
-                         : 1;
-    return full * fmin(UNTHROTTLED, allowed);
-}
-
 /* matrices */
 
 enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
-enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX, G_WATT, G_TAIL };
+enum {
+    G_MODE = G_VECMAX + 1,
+    G_EFF,
+    G_DEQ,
+    G_ULANE,
+    G_BLOCK_RATE,
+    G_MMQMAX,
+    G_WATT,
+    G_TAIL
+};
 
 static const struct rl_coef gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -141,7 +121,7 @@ static double blas_time(const double *p, const struct rl_machine *m, double eff,
     q[RL_GEMM_DTYPE] = RL_DT_FP16;
     for (int i = 0; rl_kern_gemm_coef[i].name; i++)
         c[i] = rl_kern_gemm_coef[i].prior;
-    mc.peak[RL_FP16] = eff * fp16_rate(m, watt);
+    mc.peak[RL_FP16] = eff * rl_fp16_rate(m, watt);
     mc.warm = 0;
     return rl_kern_gemm_time(q, &mc, c, NULL);
 }
@@ -177,7 +157,7 @@ static double tiles_time(const double *p, const struct rl_machine *m, const doub
     double x = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]);
     double memory = rl_join(weights / (c[G_DRAM] * m->dram_net),
                             weights / (c[G_LANE] * m->sm * m->clock_hz), c[G_JOIN]);
-    double peak = unit == RL_FP16 ? fmax(m->peak[unit], fp16_full(m)) : m->peak[unit];
+    double peak = unit == RL_FP16 ? fmax(m->peak[unit], rl_fp16_full(m)) : m->peak[unit];
     double rate = c[G_EFF] * peak;
 
     if ((enum rl_dtype)p[RL_GEMM_DTYPE] >= RL_DT_Q8_0)
@@ -272,7 +252,7 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
     if (p[RL_ATT_Q_LEN] <= 8)
         return few_queries(p, m, c, part);
     double compute = 2 * scores * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) /
-                     (c[A_EFF] * fp16_rate(m, 1e6 * c[A_WATT]));
+                     (c[A_EFF] * rl_fp16_rate(m, 1e6 * c[A_WATT]));
     double memory = c[A_SCORE] * scores / m->dram_net;
     double launch = (c[A_KERNELS] + 2) * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);
@@ -395,7 +375,7 @@ static double conv_time(const double *p, const struct rl_machine *m, const doubl
 }
 
 const struct rl_impl rl_ggml_gpu[] = {
-    {"ggml", &rl_op_gemm, 0, gemm_coef, gemm_time, 0.08, NULL},
+    {"ggml", &rl_op_gemm, 0, gemm_coef, gemm_time, 0.06, NULL},
     {"ggml", &rl_op_attention_prefill, 0, attention_coef, flash_time, 0.3, NULL},
     {"ggml", &rl_op_attention_decode, 0, attention_coef, flash_time, 0.3, NULL},
     {"ggml", &rl_op_attention_scores, 0, attention_coef, scores_time, 0.2, NULL},

@@ -112,6 +112,8 @@ librl_la_SOURCES += \
 	predict/sample.h \
 	predict/schedule.c \
 	predict/schedule.h \
+	predict/throttle.c \
+	predict/throttle.h \
 	predict/time.c \
 	predict/time.h \
 	predict/validate.c \

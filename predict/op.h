@@ -53,14 +53,14 @@ double rl_work_bytes(const struct rl_work *w);
 
 /* A device as kernel formulas see it; made by rl_machine_init (time.c). */
 struct rl_machine {
-    double sm; /* SMs (cores of a CPU) */
+    double sm;               /* SMs (cores of a CPU) */
     double clock_hz;         /* held at work: the sheet's, on GeForce parts more */
     double light[RL_NUNITS]; /* FLOP/s of the sheet, after fall-back; > 0 */
     double peak[RL_NUNITS];  /* the same at the clock held */
     double rate[RL_NUNITS];  /* sustained FLOP/s */
     double tdp_w;            /* 0: unknown */
-    double dram_peak, dram; /* bytes/s: sheet, sustained */
-    double dram_net;        /* bytes/s: the sheet's less inline ECC */
+    double dram_peak, dram;  /* bytes/s: sheet, sustained */
+    double dram_net;         /* bytes/s: the sheet's less inline ECC */
     /* CPU: bytes/s that the cores at work draw, each for itself, and those of the
      * channels they share (dram joins the two); rl_device.dram_overlap of one core */
     double dram_cores, dram_channels, overlap;

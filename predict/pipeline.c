@@ -58,8 +58,8 @@ void rl_pipeline(const struct rl_plan *pl, struct rl_sum *s, int ph, double toke
         double longest = first_layer(g->layers, stages, 1) / g->layers;
         double rest = 1 - first_layer(g->layers, stages, hops) / g->layers;
         double kernels = fmax(1, s->launches / n * rest);
-        double pace = fmax(longest, host_pace(stages, kernels, pl->split.queue,
-                                              pl->split.copies));
+        double pace =
+            fmax(longest, host_pace(stages, kernels, pl->split.queue, pl->split.copies));
         s->wall = pace * s->wall + (1 - pace) * last;
         hops += n - 1;
     }

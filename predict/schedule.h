@@ -17,10 +17,10 @@ struct rl_sum {
        (time · log error of the node alone)² */
     double lo[RL_MAXGROUPS], hi[RL_MAXGROUPS], lo2, hi2;
     double gpu_weight, host_weight; /* d log wall / d log of either */
-    double slowed; /* factor on `gpu` of a clock lowered while it waits; 1: none */
+    double slowed;  /* factor on `gpu` of a clock lowered while it waits; 1: none */
     double passes;  /* forward passes summed */
     double deepest; /* a prefill: cache of the last pass over that of the mean one */
-    double wall;   /* host and device joined */
+    double wall;    /* host and device joined */
 };
 
 /* The whole prefill of a query, chunk by chunk. */

@@ -178,7 +178,8 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
 double rl_work_speed_of_light(const struct rl_work *w, const struct rl_machine *m,
                               double part[RL_NBOUNDS])
 {
-    double compute = fmax(w->flop / m->light[w->unit], w->vector_flop / m->light[RL_FP32]);
+    double compute =
+        fmax(w->flop / m->light[w->unit], w->vector_flop / m->light[RL_FP32]);
     double link = w->link_bytes / m->link;
     double memory = rl_work_bytes(w) / m->dram_peak;
     if (part) {

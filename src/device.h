@@ -52,7 +52,7 @@ struct rl_device {
      * architecture's median fraction with a wide interval. */
     struct rl_value dram;
     struct rl_value rate[RL_NUNITS];
-    struct rl_value dram_core;       /* bytes/s that one CPU core draws; a GPU's: dram */
+    struct rl_value dram_core; /* bytes/s that one CPU core draws; a GPU's: dram */
     /* A CPU core's arithmetic and its DRAM reads: time = (a^p + b^p)^(1/p).  1: they
      * add up, large: the longer one counts. */
     struct rl_value dram_overlap;
