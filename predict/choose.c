@@ -214,12 +214,25 @@ static double distance(const struct rl_kernel *k, const struct rl_device *d,
     return here ? dist : dist + D_DEVICE + D_ARCH * steps_between(k, d);
 }
 
-static void use_prior(const struct rl_op_type *op, struct rl_choice *out)
+/* The variants of what is asked for, where they are known without its rows. */
+static void use_known(const struct rl_ask *a, double *coef)
 {
+    const struct rl_op_type *op = a->op;
+    for (int i = 0; op->coef && op->coef[i].name; i++) {
+        double known = rl_op_known(op, a->runtime, a->impl, a->dtype, i);
+        if (!isnan(known))
+            coef[i] = known;
+    }
+}
+
+static void use_prior(const struct rl_ask *a, struct rl_choice *out)
+{
+    const struct rl_op_type *op = a->op;
     out->kernel = NULL;
     out->trust = RL_TRUST_PRIOR;
     for (int i = 0; op->coef && op->coef[i].name; i++)
         out->coef[i] = op->coef[i].prior;
+    use_known(a, out->coef);
     out->log_lo = -Z90 * op->log_sd;
     out->log_hi = Z90 * op->log_sd;
     out->share = 1;
@@ -354,6 +367,7 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     if (!here) {
         rescale(k, a->d, out);
         draw_to_prior(k, (dist - D_DEVICE) / D_ARCH, out->coef);
+        use_known(a, out->coef);
         widen(out, carried_sd(k, a));
     }
 }
@@ -404,19 +418,36 @@ void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
 {
     struct near best;
     memset(out, 0, sizeof *out);
-    use_prior(a->op, out);
+    use_prior(a, out);
     if (nearest(a, 1, &best))
         use_entry(best.k, best.dist, a, out);
+}
+
+/* A GEMM of the other tensor instructions, wgmma for mma.sync, explains a few samples
+ * by chance: it goes, unless it is the nearest itself.  Returns how many are left. */
+static int of_one_kind(const struct rl_ask *a, struct near *it, int n)
+{
+    const struct place *at = place_of(a->d->cc);
+    if (a->op->cls != RL_CLS_GEMM || !at)
+        return n;
+    int left = 0;
+    for (int i = 0; i < n; i++) {
+        const struct place *its = place_of(it[i].k->cc);
+        if (i == 0 || (its && (its->unit > 1) == (at->unit > 1)))
+            it[left++] = it[i];
+    }
+    return left;
 }
 
 int rl_choose_near(const struct rl_ask *a, int most, struct rl_choice *out)
 {
     struct near best[RL_MAXNEAR];
     int n = nearest(a, most < RL_MAXNEAR ? most - 1 : RL_MAXNEAR - 1, best);
+    n = of_one_kind(a, best, n);
     memset(out, 0, (size_t)(n + 1) * sizeof *out);
     for (int i = 0; i < n; i++)
         use_entry(best[i].k, best[i].dist, a, &out[i]);
-    use_prior(a->op, &out[n]);
+    use_prior(a, &out[n]);
     return n + 1;
 }
 

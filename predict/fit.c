@@ -296,8 +296,24 @@ static int descend_from(struct problem *q, const double *coef, struct rl_fit *be
     return rc;
 }
 
+static double known(const struct rl_fit_data *d, int i)
+{
+    const struct rl_sample *s = d->row[0];
+    return rl_op_known(d->op, s->runtime, s->impl, s->dtype, i);
+}
+
+/* The values to try of choice i, from the smallest to the largest. */
+static double smallest(const struct rl_fit_data *d, int i)
+{
+    double v = known(d, i);
+    return isnan(v) ? d->op->coef[i].min : v;
+}
+
 static double largest(const struct rl_fit_data *d, int i)
 {
+    double v = known(d, i);
+    if (!isnan(v))
+        return v;
     return d->op->most ? d->op->most(d->row[0]->runtime, i) : d->op->coef[i].max;
 }
 
@@ -312,7 +328,7 @@ static bool next_choice(const struct rl_fit_data *d, double *choice)
             choice[i]++;
             return true;
         }
-        choice[i] = op->coef[i].min;
+        choice[i] = smallest(d, i);
     }
     return false;
 }
@@ -324,7 +340,7 @@ static int combinations(const struct rl_fit_data *d)
     double n = 1;
     for (int i = 0; op->coef[i].name; i++)
         if (op->coef[i].kind == RL_C_CHOICE)
-            n *= largest(d, i) - op->coef[i].min + 1;
+            n *= largest(d, i) - smallest(d, i) + 1;
     return n > MAX_CHOICES ? MAX_CHOICES + 1 : (int)n;
 }
 
@@ -334,7 +350,7 @@ static int all_choices(struct problem *q, struct rl_fit *out)
     const struct rl_coef *coef = q->d->op->coef;
     for (int i = 0; coef[i].name; i++)
         if (coef[i].kind == RL_C_CHOICE)
-            q->choice[i] = coef[i].min;
+            q->choice[i] = smallest(q->d, i);
     int rc, tries = 0;
     do
         rc = descend_all(q, 0, 1, out);
@@ -350,9 +366,8 @@ static int all_choices(struct problem *q, struct rl_fit *out)
 static int vary_choice(struct problem *q, gsl_multifit_nlinear_workspace *w,
                        gsl_vector *z, int i, struct rl_fit *best, bool *better)
 {
-    const struct rl_coef *coef = &q->d->op->coef[i];
     struct rl_fit at = *best;
-    for (double v = coef->min; v <= largest(q->d, i); v++) {
+    for (double v = smallest(q->d, i); v <= largest(q->d, i); v++) {
         if (v == at.coef[i])
             continue;
         memcpy(q->choice, at.coef, sizeof q->choice);

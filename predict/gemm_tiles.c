@@ -4,10 +4,14 @@
  *
  *   vLLM csrc/quantization/w8a8/cutlass: scaled_mm_c2x_sm89_fp8_dispatch.cuh,
  *     c3x/scaled_mm_{sm90,sm100,sm120}_fp8_dispatch.cuh
- *   SGLang sgl-kernel/csrc/gemm/fp8_gemm_kernel.cu
+ *   SGLang sgl-kernel/csrc/gemm/fp8_gemm_kernel.cu, on sm_90
+ *     cutlass_extensions/gemm/fp8_gemm_sm90_dispatch.cuh
  *
- * Ignores stages, warp shapes, swapped operands below 16 rows on sm_90 and
- * sm_100, and the rows of those tables made for single models' shapes.
+ * Up to 64 rows sm_90 and sm_100 kernels swap the operands: their tile's columns are
+ * the rows here, as narrow as 16.
+ *
+ * Ignores stages, warp shapes and the rows of those tables made for single models'
+ * shapes.
  */
 #include "gemm_tiles.h"
 
@@ -43,10 +47,14 @@ static const struct row vllm[] = {
     {120, 32, INFINITY, {32, 64, 1, 1, 0}},
     {120, 256, INFINITY, {64, 64, 1, 1, 0}},
     {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
-    {100, 64, INFINITY, {64, 64, 1, 1, 0}},
+    {100, 16, INFINITY, {32, 64, 1, 4, 0}},
+    {100, 64, INFINITY, {64, 64, 1, 4, 0}},
     {100, 256, INFINITY, {64, 128, 2, 1, 0}},
     {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
-    {90, 64, INFINITY, {64, 64, 1, 8, 0}},
+    {90, 16, 1280, {16, 64, 2, 1, 0}},
+    {90, 16, INFINITY, {16, 64, 1, 1, 0}},
+    {90, 64, 1280, {16, 64, 4, 1, 0}},
+    {90, 64, INFINITY, {64, 64, 1, 1, 0}},
     {90, 128, INFINITY, {64, 128, 2, 1, 0}},
     {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
     {0, 16, 8192, {16, 64, 1, 1, 0}},
@@ -73,10 +81,13 @@ static const struct row sgl[] = {
     {100, 64, INFINITY, {64, 64, 1, 1, 0}},
     {100, 256, INFINITY, {64, 128, 2, 1, 0}},
     {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
-    {90, 1, INFINITY, {64, 64, 1, 8, 0}},
-    {90, 64, INFINITY, {64, 64, 1, 4, 0}},
-    {90, 256, INFINITY, {64, 64, 1, 1, 0}},
-    {90, 1024, INFINITY, {128, 128, 1, 1, 0}},
+    {90, 16, 1280, {16, 64, 2, 1, 0}},
+    {90, 16, INFINITY, {16, 64, 1, 1, 0}},
+    {90, 64, 1280, {16, 64, 4, 1, 0}},
+    {90, 32, INFINITY, {32, 64, 1, 1, 0}},
+    {90, 64, INFINITY, {64, 64, 1, 1, 0}},
+    {90, 128, 4096, {64, 64, 1, 1, 0}},
+    {90, 128, INFINITY, {64, 128, 2, 1, 0}},
     {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
     {0, 16, 8192, {16, 64, 1, 1, 0}},
     {0, 16, 16384, {32, 64, 1, 1, 0}},

@@ -9,8 +9,10 @@
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, and its
  *           output written after the main loop, of which the next CTA on that SM
  *           may hide a part
- *   l2      the operands that the CTAs of an SM read from L2; rows beyond m and
- *           columns beyond n are computed but not read
+ *   l2      the operands that the CTAs read from L2, at its whole rate or, where few
+ *           of them read, at what the ports of their SMs move; rows beyond m and
+ *           columns beyond n are computed but not read, and what the CTAs of a
+ *           cluster have in common is read once
  *   dram    compulsory bytes that L2 does not hold, operands slower where a CTA's
  *           k is so short that its first loads count
  *   few     the same where too few CTAs ask to keep DRAM busy
@@ -39,6 +41,7 @@
 #include "ops.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     FIXED,
@@ -83,9 +86,31 @@ static const struct stack {
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
+/* Which row of stacks[] it is follows the stack, and for fp8 the name of its kernel. */
+double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype dtype,
+                          int i)
+{
+    static const struct {
+        const char *runtime, *impl;
+        bool fp8;
+        int stack;
+    } rows[] = {{"vllm", "", false, 0},
+                {"sglang", "", false, 1},
+                {"trtllm", "", false, 2},
+                {"sglang", "sglang_sgl_kernel_fp8", true, 7},
+                {"vllm", "CutlassFP8ScaledMM", true, 8}};
+    bool fp8 = dtype == RL_DT_FP8, halves = dtype == RL_DT_BF16 || dtype == RL_DT_FP16;
+    for (size_t k = 0; (fp8 || halves) && k < sizeof rows / sizeof *rows; k++)
+        if (rows[k].fp8 == fp8 &&
+            !strncmp(runtime, rows[k].runtime, strlen(rows[k].runtime)) &&
+            !strncmp(impl, rows[k].impl, strlen(rows[k].impl)))
+            return rows[k].stack;
+    return NAN;
+}
+
 const struct rl_coef rl_kern_gemm_coef[] = {
     {"fixed", "us", RL_C_LOG, 2.8, 0.3, 20, 0.5, "launches and the first loads"},
-    {"eff", "1", RL_C_PEAK, 0.95, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
+    {"eff", "1", RL_C_PEAK, 1.05, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
     {"ramp", "us", RL_C_LOG, 0.2, 0.01, 5, 0.8, "filling the pipeline, each wave"},
@@ -93,14 +118,14 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"dram", "1", RL_C_DRAM, 0.82, 0.35, 1, 0.1, "DRAM peak reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
     {"fill", "1", RL_C_LOG, 100, 1, 3000, 1, "k steps that a CTA's first loads take"},
-    {"l2", "1", RL_C_LOG, 1.3, 0.05, 6, 0.5, "L2 rate reached"},
+    {"l2", "1", RL_C_LOG, 0.9, 0.05, 6, 0.5, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.8, 0.1, 2, 0.4, "share of L2 that a replay finds again"},
     {"keep_sharp", "1", RL_C_LOG, 10, 1, 60, 0.5, "sharpness of that boundary"},
     {"reduce", "us", RL_C_LOG, 2.5, 0.05, 10, 0.5, "adding the parts of a split k"},
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
-    {"wave", "1", RL_C_LINEAR, 0.5, 0, 1, 0.4, "1: whole waves; 0: work shared evenly"},
-    {"exposed", "1", RL_C_LINEAR, 0.7, 0, 1, 0.3, "share of ramp and output not hidden"},
+    {"wave", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "1: whole waves; 0: work shared evenly"},
+    {"exposed", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "share of ramp and output not hidden"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
@@ -119,6 +144,9 @@ static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
 static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
+/* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
+ * of the powers of two those that fit shapes left out (docs/calibration.md). */
+static const double PORT = 64, PORT_TMA = 128;
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
@@ -128,7 +156,9 @@ struct gemm {
     double per_sm;           /* 1 / SMs */
     double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
     double slow;             /* rl_machine.slow */
-    double l2_s;             /* seconds of k bytes of one SM */
+    double l2_s;             /* seconds of k bytes of one SM, all of them reading */
+    double port;             /* of that, what it takes alone */
+    int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
@@ -195,6 +225,8 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
     g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
     g->pipe_s = g->k * 2 * mc->sm / rl_pipe(mc, dt->unit);
     g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
+    double port = rl_gemm_fine(mc->cc) ? PORT_TMA : PORT;
+    g->port = c[L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US;
     g->chain3 = cube(g->k * c[CHAIN] * US / 1024);
@@ -220,6 +252,18 @@ struct best {
     double pipe; /* s of its multiply-adds alone, at the sustained rate */
 };
 
+/* Bytes of one k that a CTA reads from L2 itself; its neighbours in the cluster give it
+ * the rest. */
+static double read_bytes(const struct gemm *g, const struct rl_gemm_tile *t, double rows,
+                         double cols)
+{
+    double x = rows * g->xb, w = cols * g->wb;
+    if (g->cluster == 0)
+        return x / t->cn + w / t->cm;
+    double half_x = g->n > t->b ? x / 2 : x, half_w = g->m > t->a ? w / 2 : w;
+    return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
+}
+
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
@@ -230,7 +274,7 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
         .per_sm = per_sm,
         .area = area,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
-        .load = g->l2_s * (rows * g->xb + cols * g->wb),
+        .load = g->l2_s * read_bytes(g, t, rows, cols),
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
@@ -245,7 +289,7 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
     *tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
-    *l2 = waves * p->load * share;
+    *l2 = fmax(per, waves * g->port) * p->load * share;
     double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
     return cube(*tensor) + cube(*l2) + cube(dram) + cube(p->few * share) +
            g->chain3 * cube(share * even);
@@ -329,11 +373,13 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * whole(k / g.k_step);
     double xmiss = dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, c);
-    prepare(&g, mc, dt, c);
 
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
+    if (rl_gemm_fine(mc->cc) && n > 1)
+        g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
+    prepare(&g, mc, dt, c);
     struct best best = {INFINITY, 0, 0, 0};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
     if (g.slow > 1)

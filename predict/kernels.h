@@ -15,6 +15,8 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
 
 double rl_kern_attention_decode_most(const char *runtime, int i);
 double rl_kern_moe_most(const char *runtime, int i);
+double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype dtype,
+                          int i);
 
 extern const struct rl_coef rl_kern_attention_prefill_coef[];
 double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *m,

@@ -92,6 +92,13 @@ int rl_op_ncoefs(const struct rl_op_type *op)
     return n;
 }
 
+double rl_op_known(const struct rl_op_type *op, const char *runtime, const char *impl,
+                   enum rl_dtype dtype, int i)
+{
+    bool asked = op->known && runtime && impl && op->coef[i].kind == RL_C_CHOICE;
+    return asked ? op->known(runtime, impl, dtype, i) : NAN;
+}
+
 double rl_work_bytes(const struct rl_work *w)
 {
     return w->weight_bytes + w->act_bytes + w->cache_bytes;

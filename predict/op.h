@@ -142,6 +142,9 @@ struct rl_op_type {
     /* The largest value that choice i may take in a stack's kernels: the rules of one
      * library are none of another's.  NULL: that of its coefficient. */
     double (*most)(const char *runtime, int i);
+    /* The value of choice i that an implementation is known to have on every device, by
+     * its source or its benchmark's; NaN: not known, that of the entry.  May be NULL. */
+    double (*known)(const char *runtime, const char *impl, enum rl_dtype dtype, int i);
     /* the group left out together in cross-validation: bit set of parameter
      * indices (GEMM: n and k; attention: the head shape …) */
     unsigned shape_params;
@@ -152,6 +155,9 @@ extern const struct rl_op_type *const rl_op_types[]; /* ends with NULL */
 const struct rl_op_type *rl_op_find(const char *name);
 int rl_op_param(const struct rl_op_type *op, const char *name); /* -1: none */
 int rl_op_ncoefs(const struct rl_op_type *op);
+/* op->known, NaN where there is none. */
+double rl_op_known(const struct rl_op_type *op, const char *runtime, const char *impl,
+                   enum rl_dtype dtype, int i);
 
 /* p[RL_MAXPARAMS] with every fallback in place, NaN where one is required;
  * rl_op_finish resolves RL_AS_BEFORE after the rest is filled in. */

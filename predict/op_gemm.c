@@ -45,6 +45,7 @@ const struct rl_op_type rl_op_gemm = {
     .work = gemm_work,
     .coef = rl_kern_gemm_coef,
     .time = rl_kern_gemm_time,
+    .known = rl_kern_gemm_known,
     .log_sd = 0.35,
     .shape_params = 1U << RL_GEMM_N | 1U << RL_GEMM_K,
 };
