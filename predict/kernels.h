@@ -13,7 +13,7 @@ extern const struct rl_coef rl_kern_attention_decode_coef[];
 double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m,
                                      const double *c, double part[RL_NBOUNDS]);
 
-double rl_kern_attention_decode_most(const char *runtime, int i);
+double rl_kern_attention_decode_most(const char *runtime, const char *impl, int i);
 
 extern const struct rl_coef rl_kern_attention_prefill_coef[];
 double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *m,

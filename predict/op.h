@@ -15,7 +15,7 @@
 #include "dtype.h"
 #include "rooflint.h"
 
-enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 24 };
+enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 26 };
 
 enum rl_param_kind {
     RL_P_NUM,     /* a whole number; ≥ 1 unless min says 0 */
@@ -121,7 +121,7 @@ struct rl_op_type {
                    double part[RL_NBOUNDS]);
     /* The largest value that choice i may take in a stack's kernels: the rules of one
      * library are none of another's.  NULL: that of its coefficient. */
-    double (*most)(const char *runtime, int i);
+    double (*most)(const char *runtime, const char *impl, int i);
     /* the group left out together in cross-validation: bit set of parameter
      * indices (GEMM: n and k; attention: the head shape …) */
     unsigned shape_params;
@@ -132,6 +132,7 @@ extern const struct rl_op_type *const rl_op_types[]; /* ends with NULL */
 const struct rl_op_type *rl_op_find(const char *name);
 int rl_op_param(const struct rl_op_type *op, const char *name); /* -1: none */
 int rl_op_ncoefs(const struct rl_op_type *op);
+const char *rl_library_of(const char *impl); /* NULL: none known */
 
 /* p[RL_MAXPARAMS] with every fallback in place, NaN where one is required;
  * rl_op_finish resolves RL_AS_BEFORE after the rest is filled in. */
