@@ -44,6 +44,14 @@ bool rl_calibration_identified(const struct rl_calibration *c, int i)
     return c->fit.sd[i] > 0 && c->fit.sd[i] < IDENTIFIED * sd;
 }
 
+int rl_calibration_ncoefs(const struct rl_calibration *c)
+{
+    int n = 0;
+    for (int i = 0; c->key->op->coef[i].name; i++)
+        n += !c->fit.idle[i];
+    return n;
+}
+
 struct ranked {
     unsigned long long hash;
     size_t first, n;

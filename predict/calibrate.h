@@ -31,6 +31,8 @@ struct rl_calibration {
 
 /* Was the coefficient moved by the rows, or is it still the prior's? */
 bool rl_calibration_identified(const struct rl_calibration *c, int coef);
+/* Coefficients that the entry holds: all but the idle ones. */
+int rl_calibration_ncoefs(const struct rl_calibration *c);
 
 /* Calibrates one group of merged samples; device and machine are those of its
  * rows.  Refusal is no error: the reason is in out->refused. */

@@ -174,30 +174,12 @@ static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
     return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
 }
 
-/* The library in an implementation's name: one kernel under two stacks' names.  Without
- * a number vLLM's flash_attn is FlashAttention-2, SGLang's flash_attention its build of
- * the third, which runs on sm_80 too. */
-static const char *library_of(const char *impl)
-{
-    static const struct {
-        const char *word, *library;
-    } names[] = {{"marlin", "marlin"},  {"triton", "triton"},
-                 {"trtllm", "trtllm"},  {"cutlass", "cutlass"},
-                 {"fa2", "fa2"},        {"fa3", "fa3"},
-                 {"fa4", "fa4"},        {"flashinfer", "flashinfer"},
-                 {"flash_attn", "fa2"}, {"flash_attention", "fa3"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strstr(impl, names[i].word))
-            return names[i].library;
-    return NULL;
-}
-
 static double impl_distance(const struct rl_kernel *k, const char *impl)
 {
     if (!impl || !strcmp(impl, k->impl))
         return 0;
-    const char *library = library_of(impl);
-    const char *its = library_of(k->impl);
+    const char *library = rl_library_of(impl);
+    const char *its = rl_library_of(k->impl);
     return library && its && !strcmp(library, its) ? D_LIBRARY : D_IMPL;
 }
 

@@ -314,7 +314,8 @@ static double largest(const struct rl_fit_data *d, int i)
     double v = known(d, i);
     if (!isnan(v))
         return v;
-    return d->op->most ? d->op->most(d->row[0]->runtime, i) : d->op->coef[i].max;
+    return d->op->most ? d->op->most(d->row[0]->runtime, d->row[0]->impl, i)
+                       : d->op->coef[i].max;
 }
 
 /* Steps the choice coefficients like an odometer; false after the last. */
@@ -449,6 +450,34 @@ static int run_choices(struct problem *q, struct rl_fit *out)
     return rc ? rc : descend_all(q, 0, q->d->starts, out);
 }
 
+/* Does any row's time change when coefficient i goes to v? */
+static bool any_depends(const struct rl_fit_data *d, const double *coef, int i, double v)
+{
+    double moved[RL_MAXCOEFS];
+    memcpy(moved, coef, sizeof moved);
+    moved[i] = v;
+    for (size_t r = 0; r < d->n; r++) {
+        double was = d->op->time(d->row[r]->p, d->machine, coef, NULL);
+        double is = d->op->time(d->row[r]->p, d->machine, moved, NULL);
+        if (was < is || was > is)
+            return true;
+    }
+    return false;
+}
+
+/* Coefficients of other variants than the one chosen, of heads that no row has … */
+static void settle_idle(const struct rl_fit_data *d, struct rl_fit *out)
+{
+    const struct rl_coef *c = d->op->coef;
+    for (int i = 0; c[i].name; i++) {
+        if (c[i].kind == RL_C_CHOICE || any_depends(d, out->coef, i, c[i].min) ||
+            any_depends(d, out->coef, i, c[i].max))
+            continue;
+        out->idle[i] = true;
+        out->coef[i] = d->prior->center[i];
+    }
+}
+
 int rl_fit_run(const struct rl_fit_data *d, struct rl_fit *out, struct rl_error *err)
 {
     struct problem q;
@@ -469,5 +498,6 @@ int rl_fit_run(const struct rl_fit_data *d, struct rl_fit *out, struct rl_error 
     if (!isfinite(out->cost))
         return rl_fail(err, RL_EVALUE, NULL, 0, "%s: the fit found no finite times",
                        d->op->name);
+    settle_idle(d, out);
     return 0;
 }

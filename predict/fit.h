@@ -24,6 +24,7 @@ struct rl_fit {
     double coef[RL_MAXCOEFS];
     /* Spread left after the rows, same scale as prior sd; 0: not fitted. */
     double sd[RL_MAXCOEFS];
+    bool idle[RL_MAXCOEFS]; /* no row's time depends on it: at the prior's centre */
     double cost;
 };
 

@@ -14,6 +14,7 @@
  * which groups the vector one runs.
  * Ignores: page tables, sequences of different lengths in a batch.
  */
+#include "kern_memory.h"
 #include "kernels.h"
 #include "ops.h"
 
@@ -39,9 +40,11 @@ enum {
     TOKEN,
     CTA_ALT,
     SIMT,
-    EXTRA,
     TALL,
-    FIXDIM,
+    FIX64,
+    FIX192,
+    COPY,
+    WALK,
     PACK,
     ROWS,
     CUT,
@@ -54,7 +57,7 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"l2", "1", RL_C_LOG, 1, 0.05, 4, 0.6, "L2 rate reached"},
     {"keep", "1", RL_C_LOG, 0.9, 0.2, 1.3, 0.3, "share of L2 that repeats find"},
     {"cta", "us", RL_C_LOG, 1.8, 0.05, 20, 0.6, "one CTA and SM"},
-    {"cta_wide", "1", RL_C_LINEAR, 0.5, 0, 2, 0.4, "its power of head_dim / 128"},
+    {"cta_wide", "1", RL_C_LINEAR, 0.5, -1, 2, 0.4, "its power of head_dim / 128"},
     {"row", "us", RL_C_LOG, 0.05, 0.001, 2, 1, "128 elements of Q and O, one SM"},
     {"rate", "1", RL_C_LOG, 2.5, 0.1, 20, 0.8, "one CTA's stream, in DRAM peak / SMs"},
     {"eff", "1", RL_C_PEAK, 0.5, 0.01, 1, 0.6, "tensor peak in padded tiles"},
@@ -67,32 +70,46 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
     {"cta_alt", "us", RL_C_LOG, 1.3, 0.05, 20, 0.6, "one CTA and SM, vector kernel"},
     {"simt", "1", RL_C_LOG, 10, 0.2, 256, 0.8,
      "vector kernel: elements of K and V per clock and SM"},
-    {"extra", "us", RL_C_LOG, 0.2, 0.01, 20, 1.2,
-     "copies of packed queries (pack 2); else more launches at head dim 64"},
     {"tall", "1", RL_C_LOG, 1, 0.2, 6, 0.4, "a CTA of more than 16 rows, in cta"},
-    {"fixdim", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3,
-     "more launches at head dim 192 (pack 2: at 64)"},
-    {"pack", "1", RL_C_CHOICE, 1, 0, 2, 0,
-     "query group packed: 0 no, 1 yes, 2 without window only"},
+    {"fix64", "us", RL_C_LOG, 0.3, 0.01, 20, 1.2, "more launches at head dim 64"},
+    {"fix192", "us", RL_C_LOG, 0.4, 0.02, 30, 1.3,
+     "more launches at head dim 192, but for pack 2"},
+    {"copy", "us", RL_C_LOG, 4, 0.05, 20, 0.7, "pack 2: launches that copy Q and O"},
+    {"walk", "us", RL_C_LOG, 0.5, 0.01, 3, 0.7,
+     "pack 3: 31 sequences that a CTA walks past"},
+    {"pack", "1", RL_C_CHOICE, 1, 0, 3, 0,
+     "query group packed: 0 no, 1 yes, 2 without window only, by copies; 3 yes, by "
+     "FlashAttention-3's scheduler"},
     {"rows", "1", RL_C_CHOICE, 4, 0, 5, 0,
-     "row tile 16 << rows; 4: 16, 64 or 128 by group; 5: 64 at most above head dim 128"},
+     "row tile 16 << rows; 4: 16, 64 or 128 by group; 5: 64 at most above head dim 128 "
+     "(pack 2: 64)"},
     {"cut", "1", RL_C_CHOICE, 1, 0, 6, 0,
      "keys per split at least: 0 none, 1 128, 2 128, 3 256, 4 256, 5 512; 2 and 3 "
-     "count those outside the window; 6: parts as XQA makes them"},
+     "count those outside the window; 6: parts as XQA makes them (pack 2: as its "
+     "library does)"},
     {"alt", "1", RL_C_CHOICE, 0, 0, 3, 0,
      "vector kernel: 0 never, 1 groups below 4, 2 and 3 TensorRT-LLM's: groups 1 and "
      "above 32, small calls; 4 or 3 blocks of 256 threads an SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-/* Which kernel runs and how XQA cuts its parts are rules of TensorRT-LLM's source. */
-double rl_kern_attention_decode_most(const char *runtime, int i)
+/* Which kernel runs and how XQA cuts its parts are rules of TensorRT-LLM's source, copies
+ * and blocks those of FlashAttention-2's, the walk past sequences of the third's. */
+double rl_kern_attention_decode_most(const char *runtime, const char *impl, int i)
 {
     bool own = !strncmp(runtime, "trtllm", 6);
+    const char *library = rl_library_of(impl);
+    bool fa3 = library && !strcmp(library, "fa3");
+    bool fa2 = library && !strcmp(library, "fa2");
     if (i == ALT && !own)
-        return 1;
+        return fa3 ? 0 : 1;
+    if (i == PACK)
+        return fa3 ? 3 : fa2 ? 2 : 1;
     return i == CUT && !own ? 5 : rl_kern_attention_decode_coef[i].max;
 }
+
+enum { FA2_ROWS = 64 };
+enum { STEEP = 8 }; /* of the step from a set that fits L2 to one that does not */
 
 struct call {
     double b, l, s, heads, kv_heads, d, dv, window, kvb;
@@ -117,10 +134,37 @@ static int runs_vector(const struct call *a, const struct rl_machine *m, const d
     return a->l < 2 && (group < 2 || group > 32 || small);
 }
 
+/* Keys of a block: FlashAttention-2's (run_mha_fwd_splitkv_dispatch) by the head, the
+ * third's under a window (hopper/tile_size.h) by the cache's format too. */
+static double block_keys(const struct call *a, const double *c)
+{
+    int fp8 = a->kvb < 2;
+
+    if (c[PACK] == 2)
+        return a->d <= 64 ? 256 : a->d <= 128 ? 128 : 64;
+    if (a->d <= 64 || (a->d <= 128 && fp8))
+        return 160;
+    return a->d <= 128 || (a->d <= 192 && fp8) ? 128 : a->d <= 192 ? 96 : 64;
+}
+
+/* Keys read: all, or from the block on in which the window begins.  Of other libraries
+ * the place of the blocks is not known: half a block of 96 on either side. */
+static double keys_read(const struct call *a, const double *c)
+{
+    enum { ENDS = 96 };
+    double first = a->s - a->l - a->window + 1;
+
+    if (a->window <= 0 || first <= 0)
+        return a->s;
+    if (c[PACK] < 2)
+        return fmin(a->s, a->s - first + ENDS);
+    double block = block_keys(a, c);
+    return a->s - block * floor(first / block);
+}
+
 static void call_of(const double *p, const struct rl_machine *m, const double *c,
                     struct call *a)
 {
-    enum { BLOCK = 96 }; /* keys */
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_ATT_DTYPE]);
     a->b = p[RL_ATT_BATCH];
     a->l = p[RL_ATT_Q_LEN];
@@ -132,16 +176,13 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     a->window = p[RL_ATT_WINDOW] > 0 ? p[RL_ATT_WINDOW] + p[RL_ATT_SINK] : 0;
     if (p[RL_ATT_CHUNK] > 0)
         a->window = fmod(a->s - 1, p[RL_ATT_CHUNK]) + 1;
-    /* whole blocks are read, and a window ends within one on either side; not so
-     * in FlashAttention-2, which does not pack the group there */
-    double ends = c[PACK] == 2 ? 0 : BLOCK;
-    a->keys = a->window > 0 ? fmin(a->s, a->window + a->l - 1 + ends) : a->s;
     a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
+    a->keys = keys_read(a, c);
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
     a->alt = runs_vector(a, m, c, group);
-    a->packed =
-        c[PACK] == 1 || (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
+    a->packed = c[PACK] == 1 || c[PACK] == 3 ||
+                (c[PACK] == 2 && a->heads > a->kv_heads && a->window <= 0);
     if (a->alt && c[ALT] >= 2)
         a->packed = 0;
     a->group = a->packed ? group : 1;
@@ -179,6 +220,15 @@ static void xqa_grid(struct call *a, const struct rl_machine *m)
     a->splits = fmax(1, parts);
 }
 
+/* FlashAttention-2 splits where CTAs fill less than 0.8 of two an SM, into blocks at
+ * least (num_splits_heuristic of its flash_api.cpp). */
+static void fa2_grid(struct call *a, const struct rl_machine *m, const double *c)
+{
+    double slots = 2 * m->sm, block = block_keys(a, c);
+    if (a->packed && a->ctas < 0.8 * slots)
+        a->splits = fmax(1, fmin(slots / a->ctas, a->s / block));
+}
+
 /* CTAs before splitting, and the parts each cache is split into.  But for the vector
  * kernel's they are a real number: what the kernels round differently. */
 static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
@@ -186,10 +236,16 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
     double rows = a->group * a->l;
     double most = c[ROWS] == 5 && a->d > 128 ? 64 : 128;
     a->rows = c[ROWS] < 4 ? 16 << (int)c[ROWS] : rows > 64 ? most : rows > 16 ? 64 : 16;
+    if (c[PACK] == 2)
+        a->rows = FA2_ROWS;
     a->ctas = a->b * a->heads / a->group * ceil(rows / a->rows - 1e-9);
     a->splits = a->waves = a->at_once = 1;
     int mmha = a->alt && c[ALT] >= 2;
-    if (!mmha && (c[CUT] < 1 || (c[PACK] == 2 && !a->packed)))
+    if (c[PACK] == 2) {
+        fa2_grid(a, m, c);
+        return;
+    }
+    if (!mmha && c[CUT] < 1)
         return;
     double least = c[CUT] < 3 ? 128 : c[CUT] < 5 ? 256 : 512;
     double keys = c[CUT] == 2 || c[CUT] == 3 ? a->s : a->keys;
@@ -201,19 +257,32 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
         a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
 }
 
+/* FlashAttention-2 walks all sequences for one query head, then for the next (its grid's
+ * z): without packing a group reads its keys together only as far as those of one head of
+ * the whole batch fit L2. */
+static double fa2_again(const struct call *a, const struct rl_machine *m, const double *c)
+{
+    if (c[PACK] != 2 || a->packed || m->l2_bytes <= 0)
+        return 1;
+    double head = a->b * a->keys * a->width * a->kvb;
+    double gone = fmin(1, fmax(0, (head / (c[KEEP] * m->l2_bytes) - 1) * STEEP));
+    double group = a->heads / a->kv_heads, beside = fmax(1, m->sm / a->b);
+    return 1 + gone * (fmax(1, group / beside) - 1);
+}
+
 /* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
  * step, as least recently used lines of a cyclic scan) nothing is found. */
 static double cache_seconds(const struct call *a, const struct rl_machine *m,
                             const double *c)
 {
-    enum { STEEP = 8 };
     double row = a->keys * a->width * a->kvb;
-    double bytes = a->b * a->kv_heads * row;
-    double set = bytes + a->b * a->l * a->heads * (a->d + a->dv) * 2;
+    double bytes = a->b * a->kv_heads * row * fa2_again(a, m, c);
+    double rows = a->b * a->l * a->heads * (a->d + a->dv) * 2;
+    double set = bytes + rows;
     double room = c[KEEP] * m->warm * m->l2_bytes;
     double miss = room > 0 ? fmin(1, fmax(0, (set / room - 1) * STEEP)) : 1;
     return fmax(a->ctas * row / (c[L2] * m->l2_bw),
-                miss * bytes / (c[DRAM] * m->dram_peak));
+                miss * set / (c[DRAM] * m->dram_peak));
 }
 
 /* Tensor work in padded tiles and the stream of one CTA alone; or, of the
@@ -255,6 +324,25 @@ static double launch_seconds(const struct call *a, const struct rl_machine *m,
     return one * us * per + c[ROW] * us * a->b * a->l * a->heads * a->d / 128 / m->sm;
 }
 
+/* FlashAttention-2 packs a group by copying Q, and O back: each read and written once,
+ * in L2 as far as it fits. */
+static double copy_seconds(const struct call *a, const struct rl_machine *m,
+                           const double *c)
+{
+    double bytes = 2 * a->b * a->l * a->heads * (a->d + a->dv) * 2;
+    double miss = rl_kern_miss_excess(m, bytes, c[KEEP], 2);
+    return bytes / (c[L2] * m->l2_bw) + miss * bytes / (c[DRAM] * m->dram_peak);
+}
+
+/* FlashAttention-3's persistent CTAs find their work by walking past all sequences, 31 at
+ * a time; above 992 of them no parts of a cache are counted, which halves a step
+ * (hopper/tile_scheduler.hpp).  No row lies between 512 and 992: flat there. */
+static double walk_us(const struct call *a, const double *c)
+{
+    enum { AT_ONCE = 31, COUNTED = 992 };
+    return c[WALK] * fmax(fmin(a->b, COUNTED / 2), a->b / 2) / AT_ONCE;
+}
+
 static double p_norm3(double x, double y, double z, double n)
 {
     return pow(pow(x, n) + pow(y, n) + pow(z, n), 1 / n);
@@ -271,23 +359,27 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
     cta_seconds(&a, m, c, &compute, &alone);
     double ctas = launch_seconds(&a, m, c);
     double stream = p_norm3(cache, compute, alone, c[NORM]);
-    int d192 = a.d > 128 && a.d <= 192, d64 = a.d <= 64;
     double fixed = c[FIXED];
-    if (d64 && c[PACK] != 2)
-        fixed += c[EXTRA];
-    if (c[PACK] == 2 ? d64 : d192)
-        fixed += c[FIXDIM];
+    if (a.d <= 64)
+        fixed += c[FIX64];
+    if (a.d > 128 && a.d <= 192 && c[PACK] != 2)
+        fixed += c[FIX192];
     if (a.splits > 1)
         fixed += c[SPLIT0] * fmin(1, 2 * (a.splits - 1)) + c[SPLIT] * log2(a.splits);
-    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1)
-        fixed += c[EXTRA];
+    if (c[PACK] == 3)
+        fixed += walk_us(&a, c);
+    double copies = 0;
+    if (c[PACK] == 2 && a.packed && a.b > 1 && a.kv_heads > 1) {
+        fixed += c[COPY];
+        copies = copy_seconds(&a, m, c);
+    }
     double append = a.b * a.l * fmin(1, a.kv_heads * a.d / 512) * c[TOKEN] * us / m->sm;
     if (part) {
         part[RL_B_COMPUTE] = compute;
-        part[RL_B_MEMORY] = fmax(cache, alone);
+        part[RL_B_MEMORY] = fmax(cache, alone) + copies;
         part[RL_B_LAUNCH] = fixed * us + append;
         part[RL_B_SERIAL] = ctas;
     }
-    return fixed * us + append +
+    return fixed * us + append + copies +
            pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]);
 }

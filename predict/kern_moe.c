@@ -80,8 +80,9 @@ const struct rl_coef rl_kern_moe_coef[] = {
 };
 
 /* The tables are those of vLLM's and SGLang's packages. */
-double rl_kern_moe_most(const char *runtime, int i)
+double rl_kern_moe_most(const char *runtime, const char *impl, int i)
 {
+    (void)impl; /* the library is the runtime's */
     return i == RULE && !strncmp(runtime, "trtllm", 6) ? 1 : rl_kern_moe_coef[i].max;
 }
 

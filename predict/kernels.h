@@ -13,8 +13,8 @@ extern const struct rl_coef rl_kern_attention_decode_coef[];
 double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m,
                                      const double *c, double part[RL_NBOUNDS]);
 
-double rl_kern_attention_decode_most(const char *runtime, int i);
-double rl_kern_moe_most(const char *runtime, int i);
+double rl_kern_attention_decode_most(const char *runtime, const char *impl, int i);
+double rl_kern_moe_most(const char *runtime, const char *impl, int i);
 double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype dtype,
                           int i);
 

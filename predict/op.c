@@ -84,6 +84,24 @@ int rl_op_param(const struct rl_op_type *op, const char *name)
     return find_param(op, name, strlen(name));
 }
 
+/* The library in an implementation's name: one kernel under two stacks' names.  Without
+ * a number vLLM's flash_attn is FlashAttention-2, SGLang's flash_attention its build of
+ * the third, which runs on sm_80 too. */
+const char *rl_library_of(const char *impl)
+{
+    static const struct {
+        const char *word, *library;
+    } names[] = {{"marlin", "marlin"},  {"triton", "triton"},
+                 {"trtllm", "trtllm"},  {"cutlass", "cutlass"},
+                 {"fa2", "fa2"},        {"fa3", "fa3"},
+                 {"fa4", "fa4"},        {"flashinfer", "flashinfer"},
+                 {"flash_attn", "fa2"}, {"flash_attention", "fa3"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strstr(impl, names[i].word))
+            return names[i].library;
+    return NULL;
+}
+
 int rl_op_ncoefs(const struct rl_op_type *op)
 {
     int n = 0;

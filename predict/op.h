@@ -15,7 +15,7 @@
 #include "dtype.h"
 #include "rooflint.h"
 
-enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 24 };
+enum { RL_MAXPARAMS = 14, RL_MAXCOEFS = 26 };
 
 enum rl_param_kind {
     RL_P_NUM,     /* a whole number; ≥ 1 unless min says 0 */
@@ -141,7 +141,7 @@ struct rl_op_type {
                    double part[RL_NBOUNDS]);
     /* The largest value that choice i may take in a stack's kernels: the rules of one
      * library are none of another's.  NULL: that of its coefficient. */
-    double (*most)(const char *runtime, int i);
+    double (*most)(const char *runtime, const char *impl, int i);
     /* The value of choice i that an implementation is known to have on every device, by
      * its source or its benchmark's; NaN: not known, that of the entry.  May be NULL. */
     double (*known)(const char *runtime, const char *impl, enum rl_dtype dtype, int i);
@@ -158,6 +158,7 @@ int rl_op_ncoefs(const struct rl_op_type *op);
 /* op->known, NaN where there is none. */
 double rl_op_known(const struct rl_op_type *op, const char *runtime, const char *impl,
                    enum rl_dtype dtype, int i);
+const char *rl_library_of(const char *impl); /* NULL: none known */
 
 /* p[RL_MAXPARAMS] with every fallback in place, NaN where one is required;
  * rl_op_finish resolves RL_AS_BEFORE after the rest is filled in. */

@@ -17,6 +17,7 @@
 const struct rl_attn_kernel rl_attn_kernels[] = {
     {"flash", "a flash kernel", NULL, NULL},
     {"efficient", "PyTorch's memory-efficient kernel", &rl_op_attention_efficient, NULL},
+    {"flashinfer", "FlashInfer", NULL, NULL},
     {"triton", "a Triton kernel", NULL, "triton"},
     {"scores", "plain products with the scores in memory", &rl_op_attention_scores, NULL},
     {NULL, NULL, NULL, NULL},

@@ -177,7 +177,7 @@ static int report(const struct rl_args *a, const struct rl_calibration *c, size_
         if (c[i].refused)
             continue;
         entries++;
-        coefs += rl_op_ncoefs(c[i].key->op);
+        coefs += rl_calibration_ncoefs(&c[i]);
         if (show)
             print_coefs(&c[i]);
         if (worst && print_worst(&c[i], worst, err))

@@ -163,6 +163,8 @@ static int add_entry(struct lines *l, const struct rl_calibration *c, const char
     int i = 0;
     for (; coef[i].name; i++) {
         bool moved = coef[i].kind == RL_C_CHOICE || rl_calibration_identified(c, i);
+        if (c->fit.idle[i])
+            continue;
         if (add_value(l, c, coef[i].name, coef[i].unit, c->fit.coef[i], i,
                       moved ? source : "prior: the rows do not determine it", err))
             return -1;

@@ -326,6 +326,62 @@ Test(kern_attention, latent_kernel_of_the_architecture)
     cr_expect(full < 0.5 * half, "%g s for 128 heads, %g s for 64", full, half);
 }
 
+/* FlashAttention-2 copies the queries of more than one KV head to pack them, so that wide
+ * groups cost by their bytes; with one KV head they lie packed already. */
+Test(kern_attention, packing_copies_queries_of_several_kv_heads)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 1);
+    priors(op, c);
+    choose_variant(op, c, "pack", 2);
+    double one = seconds_of(op, c, &m, HEADS "batch=2048 kv_len=4 heads=32 kv_heads=1");
+    double two = seconds_of(op, c, &m, HEADS "batch=1024 kv_len=4 heads=64 kv_heads=2");
+    double bytes = 2 * 1024 * 64.0 * 256 * 2; /* Q and O, read and written */
+    cr_expect(two > one + bytes / m.l2_bw && two < one + 4 * bytes / m.dram_peak,
+              "%g s for two KV heads, %g for one", two, one);
+}
+
+/* Under a window FlashAttention-2 does not pack, and its heads follow each other: a group
+ * reads its keys once while those of one head of all sequences fit L2 (512 sequences: 34
+ * MB of 50), else once a head (vLLM on L40S: 2048 sequences, 24/8 heads, 4.7 ms). */
+Test(kern_attention, heads_in_turn_read_the_keys_again)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 0);
+    priors(op, c);
+    choose_variant(op, c, "pack", 2);
+#define WINDOW " kv_len=4096 heads=64 kv_heads=8 window=64 "
+    double fits = seconds_of(op, c, &m, HEADS WINDOW "batch=512");
+    double not = seconds_of(op, c, &m, HEADS WINDOW "batch=2048");
+#undef WINDOW
+    double again = 2048 * 64 * 128.0 * 512 / m.dram_peak; /* a block of 128 keys */
+    cr_expect(not > again, "%g s, %g s of DRAM", not, again);
+    cr_expect(not > 4.5 * fits, "%g s, %g s for a quarter of the sequences", not, fits);
+}
+
+/* FlashAttention-3's CTAs walk past all sequences: H100, heads of 64, 512 sequences of
+ * one KV head take 29 us, 128 of four 21. */
+Test(kern_attention, scheduler_walks_past_sequences)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    struct rl_machine m;
+    double c[RL_MAXCOEFS];
+    h100(&m, 1);
+    priors(op, c);
+    const char *many = HEADS "batch=512 kv_len=4 heads=8 kv_heads=1";
+    const char *few = HEADS "batch=128 kv_len=4 heads=32 kv_heads=4";
+    double same = seconds_of(op, c, &m, many) - seconds_of(op, c, &m, few);
+    choose_variant(op, c, "pack", 3);
+    double more = seconds_of(op, c, &m, many) - seconds_of(op, c, &m, few) - same;
+    double us = 0.5e-6 * 2e9 / m.clock_hz; /* the prior, a warp of 31 sequences */
+    cr_expect(fabs(more / (us * (496 - 128) / 31) - 1) < 0.01, "%g s, %g s a step", more,
+              us);
+}
+
 /* A window ends within a block of keys on either side, all of which is read. */
 Test(kern_attention, window_reads_whole_blocks)
 {

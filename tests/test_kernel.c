@@ -55,6 +55,23 @@ Test(kernel, a_part_is_as_in_the_whole)
     rl_kernel_db_free(all);
 }
 
+/* An entry holds the coefficients of its own variant, never more than 24. */
+Test(kernel, entries_hold_few_coefficients)
+{
+    struct rl_error e = {0};
+    struct rl_kernel_db *all = rl_kernel_db_load(source_dir(), &e);
+
+    cr_assert_not_null(all, "%s", e.text);
+    for (int i = 0; i < rl_kernel_db_count(all); i++) {
+        const struct rl_kernel *k = rl_kernel_db_at(all, i);
+        int n = 0;
+        for (int c = 0; c < RL_MAXCOEFS; c++)
+            n += (int)(k->given >> c & 1);
+        cr_expect(n > 0 && n <= 24, "%s %s %s: %d", k->device, k->op->name, k->impl, n);
+    }
+    rl_kernel_db_free(all);
+}
+
 /* A data folder of one device, whose kernel file holds `rows`. */
 struct folder {
     char dir[64], devices[96], kernels[96];

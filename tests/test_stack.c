@@ -223,10 +223,12 @@ Test(stack, attention_falls_back)
     expect_kernel("3090", "zamba2-2.7b", "llamacpp-cuda", "fp16", "scores", "not 160");
 }
 
-/* vLLM's FlashAttention reads fp8 caches on Hopper only. */
+/* vLLM's FlashAttention reads fp8 caches on Hopper only; elsewhere FlashInfer does, with
+ * heads of 64, 128 and 256, and Triton with others. */
 Test(stack, attention_by_cache_format)
 {
-    static const char *const row[][2] = {{"h100", "flash"}, {"a100", "triton"}};
+    static const char *const row[][2] = {{"h100", "flash"}, {"a100", "flashinfer"}};
+    const struct rl_attn_call wide = {80, 0, RL_DT_BF16, RL_DT_FP8};
 
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct rl_error err = {0};
@@ -236,6 +238,9 @@ Test(stack, attention_by_cache_format)
         s.p = rl_plan_new(source_dir(), s.d, s.m, s.r, &fp8, &err);
         cr_assert(s.p != NULL, "%s", err.text);
         cr_expect_str_eq(kernel_of(&s), row[i][1]);
+        struct rl_attn_refusal why;
+        cr_expect_str_eq(rl_attn_kernel(s.p, &wide, &why)->name,
+                         i == 0 ? "flash" : "triton");
         close_subject(&s);
     }
 }
