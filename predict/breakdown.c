@@ -40,14 +40,14 @@ static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query
                                  int decode)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double prompt = g->encoder_decoder ? g->decoder_start : q->ctx;
+    double prompt = rl_prompt_tokens(pl, q);
     struct rl_pass p = {q->batch, prompt, q->context_depth + prompt,
                         rl_all_logits(pl, q) ? q->batch * prompt : q->batch, q->ctx};
 
     if (decode && !g->diffusion) {
         p.tokens = 1;
         p.rows = q->batch;
-        p.cached = q->context_depth + prompt + 1;
+        p.cached = q->context_depth + (g->encoder_decoder ? prompt : q->ctx) + 1;
     }
     return p;
 }

@@ -171,11 +171,18 @@ double rl_chunk_tokens(const struct rl_plan *pl, double len)
     return g->has_decode ? pl->chunk : fmax(pl->chunk, len);
 }
 
-void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
+double rl_prompt_tokens(const struct rl_plan *pl, const struct rl_query *q)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double prefix = q->context_depth > 0 ? 0 : g->prefix;
-    double len = g->encoder_decoder ? g->decoder_start : q->ctx + prefix;
+
+    if (g->encoder_decoder)
+        return g->decoder_start;
+    return q->ctx + (q->context_depth > 0 ? 0 : g->prefix);
+}
+
+void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
+{
+    double len = rl_prompt_tokens(pl, q);
     double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
 
     double first = chunk > 0 ? fmin(chunk, len) : len;

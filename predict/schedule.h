@@ -40,5 +40,8 @@ void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int phase
 /* Tokens of the longest pass over prompts of `len` tokens; 0: all at once.  Where
  * every token sees every other, a sequence cannot be cut. */
 double rl_chunk_tokens(const struct rl_plan *pl, double len);
+/* Tokens of one sequence that a prefill computes, learned ones before the prompt with it.
+ */
+double rl_prompt_tokens(const struct rl_plan *pl, const struct rl_query *q);
 
 #endif
