@@ -2,12 +2,13 @@
  * Split-KV FlashAttention ("flash-decoding"), FlashAttention-3, flashinfer,
  * TensorRT-LLM's XQA and MMHA, Triton.
  *
- *   t = fixed + (stream^join + ctas^join)^(1/join) + combine + append
+ *   t = fixed + (stream^join + ctas^join)^(1/join) + combine + append + copies
  *   stream = p-norm of cache traffic (DRAM, or L2 when a repeated call finds the
  *            cache there), tensor work of the padded row tile, and the rate at
  *            which one CTA alone can read its part
  *   ctas   = time of one CTA and SM × CTAs per SM, and per row of Q and O
  *   combine= partial results of the splits; append = writing the new K and V
+ *   copies = FlashAttention-2's of Q and O, where it packs the query group
  *
  * Two kernels hide behind one implementation: a tensor-core one that packs the
  * query group (K and V read once per KV head) and a vector one.  `alt` says for

@@ -218,7 +218,7 @@ Test(stack, attention_falls_back)
                   "does not take fp32");
     expect_kernel("t4", "qwen2.5-1.5b", "hf-eager", "fp16", "efficient",
                   "needs compute capability 8.0");
-    expect_kernel("t4", "qwen2.5-1.5b", "vllm", "fp16", "triton",
+    expect_kernel("t4", "qwen2.5-1.5b", "vllm", "fp16", "flashinfer",
                   "needs compute capability 8.0");
     expect_kernel("3090", "zamba2-2.7b", "llamacpp-cuda", "fp16", "scores", "not 160");
 }
