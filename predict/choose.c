@@ -29,7 +29,7 @@ static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.18,
                     OF_PRIOR_SAME = 0.1, OF_PRIOR_OTHER = 0.9;
 /* The same in place of SD_DEVICE where only the memory is another (A100 of 40 and 80 GB,
  * H100 and H200): vLLM and TensorRT-LLM on an A100 of 40 GB, with the kernels of one of
- * 80, err by 6.9 % rms in all (105 runs); TensorRT-LLM on a GH200 by H100 kernels 3.6 to
+ * 80, err by 6.9 % rms in all (104 runs); TensorRT-LLM on a GH200 by H100 kernels 3.6 to
  * 11 % in the median of a model. */
 static const double SD_CHIP = 0.07;
 static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
