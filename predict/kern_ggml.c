@@ -15,8 +15,8 @@
  * attention without flash: scores in memory as fp32, written, read and written
  * by softmax, narrowed to fp16 and read; one query: K and V pass once through
  * DRAM and once per query head through the SMs.
- * Glue is one kernel per ggml node on fp32 tensors.  Every kernel costs a fixed
- * number of clocks on top: start, ramp and drain (`fixed`).
+ * Glue is one kernel per ggml node on fp32 tensors.  Every kernel costs on
+ * top the gap to the one before and a number of clocks: start, ramp and drain (`fixed`).
  * Read in ggml-org/ggml d99724f, src/ggml-cuda and src/ggml-metal.
  * Ignored: stream-k's tails, split buffers, partial offload, expert kernels.
  */

@@ -155,13 +155,14 @@ static void print_json(json_t *o)
 
 static json_t *facts_json(const struct rl_device *d)
 {
-    return json_pack("{s:s s:s s:s s:s s:s s:i s:f s:f s:f s:s s:f s:f s:f s:b s:s s:s}",
-                     "id", d->id, "name", d->name, "vendor", d->vendor, "arch", d->arch,
-                     "compute_capability", d->compute_capability, "year", d->year,
-                     "sm_count", d->sm_count, "boost_hz", d->boost_hz, "max_hz",
-                     d->max_hz, "mem_type", d->mem_type, "mem_bytes", d->mem_bytes,
-                     "l2_bytes", d->l2_bytes, "tdp_w", d->tdp_w, "unified_memory",
-                     d->unified_memory, "link_type", d->link_type, "pcie", d->pcie);
+    return json_pack(
+        "{s:s s:s s:s s:s s:s s:i s:f s:f s:f s:f s:s s:f s:f s:f s:b s:s s:s}", "id",
+        d->id, "name", d->name, "vendor", d->vendor, "arch", d->arch,
+        "compute_capability", d->compute_capability, "year", d->year, "sm_count",
+        d->sm_count, "boost_hz", d->boost_hz, "held_hz", d->held_hz, "max_hz", d->max_hz,
+        "mem_type", d->mem_type, "mem_bytes", d->mem_bytes, "l2_bytes", d->l2_bytes,
+        "tdp_w", d->tdp_w, "unified_memory", d->unified_memory, "link_type", d->link_type,
+        "pcie", d->pcie);
 }
 
 /* SI numbers, as everywhere in JSON */

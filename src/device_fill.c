@@ -144,7 +144,9 @@ void rl_capability_name(int cc, char *out, size_t size)
 {
     const int least_nvidia = 20;
 
-    snprintf(out, size, cc <= 0 ? "" : cc < least_nvidia ? "apple%d" : "sm%d", cc);
+    *out = '\0';
+    if (cc > 0)
+        snprintf(out, size, "%s%d", cc < least_nvidia ? "apple" : "sm", cc);
 }
 
 /* "Apple9 GPU": the family names what its cores can do. */
