@@ -167,6 +167,34 @@ Test(choose, near_lists_the_chosen_first_and_the_prior_last)
     drop();
 }
 
+/* On a device without rows the tile table is the stack's own, whatever entry is near. */
+Test(choose, known_variants_are_not_carried_over)
+{
+    static const struct {
+        const char *runtime, *impl;
+        enum rl_dtype dtype;
+        double stack;
+    } asked[] = {
+        {"sglang-0.5.14", "sglang_sgl_kernel_fp8_scaled_mm", RL_DT_FP8, 7},
+        {"vllm-0.24.0", "CutlassFP8ScaledMMLinearKernel", RL_DT_FP8, 8},
+        {"trtllm-1.3.0rc20", "torch_flow", RL_DT_BF16, 2},
+        {"sglang-0.5.14", "sglang_torch_linear", RL_DT_BF16, 1},
+    };
+    load("b200-sxm-180gb");
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct rl_choice near[RL_MAXNEAR];
+        struct rl_ask a = unseen("gemm", asked[i].runtime, asked[i].impl, asked[i].dtype);
+        int n = rl_choose_near(&a, RL_MAXNEAR, near);
+        int stack = rl_op_ncoefs(a.op) - 1;
+        for (int k = 0; k < n; k++)
+            expect_near(near[k].coef[stack], asked[i].stack, 0);
+        /* the others' kernels are of the same tensor instructions */
+        for (int k = 0; k + 1 < n; k++)
+            cr_expect_eq(near[k].kernel->cc, 90);
+    }
+    drop();
+}
+
 enum { ROWS = 60, FEW = 8 };
 
 /* Rows of a kernel as somebody could measure them, timed with `coef`. */
