@@ -334,7 +334,7 @@ static double recurrent(const struct rl_machine *m, const double *c, double toke
                         double warps, double state_bytes, double io_bytes, double *part)
 {
     double waves = fmax(1, warps / (c[S_WARPS] * m->sm));
-    double serial = tokens * kernel_s(m, c[S_TOKEN]) * waves;
+    double serial = tokens * c[S_TOKEN] / m->clock_hz * waves; /* of one launch */
     double memory = (4 * state_bytes + io_bytes) / (c[S_DRAM] * m->dram_net);
     double launch = c[S_KERNELS] * kernel_s(m, c[S_FIXED]);
 

@@ -260,6 +260,38 @@ Test(ggml, kernels_of_a_second_cpu)
     }
 }
 
+/* A scan's tokens are steps of one kernel: the gap between kernels counts once for each
+ * of its few launches, not once a token. */
+Test(ggml, a_scan_waits_for_its_launches_alone)
+{
+    static const struct {
+        const struct rl_op_type *op;
+        const char *params;
+    } scan[] = {
+        {&rl_op_ssd_scan, "batch=1 seq_len=1024 heads=24 head_dim=64 state=128 groups=1 "
+                          "chunk=256 dtype=fp16 state_dtype=fp32"},
+        {&rl_op_selective_scan,
+         "batch=1 seq_len=1024 channels=1536 state=16 dtype=fp16 state_dtype=fp32"},
+    };
+    struct rl_machine m = {.sm = 100, .clock_hz = 1.7e9, .dram_net = 2e12, .gap_s = 1e-6};
+
+    for (size_t i = 0; i < sizeof scan / sizeof *scan; i++) {
+        const struct rl_impl *impl = rl_impl_find("ggml", scan[i].op, 0);
+        double p[RL_MAXPARAMS], c[RL_MAXCOEFS], once, part[RL_NBOUNDS] = {0};
+        struct rl_error err = {0};
+
+        cr_assert(!rl_op_parse(scan[i].op, scan[i].params, p, &err), "%s", err.text);
+        for (int k = 0; impl->coef[k].name; k++)
+            c[k] = impl->coef[k].prior;
+        m.gap_s = 1e-6;
+        once = impl->time(p, &m, c, part);
+        m.gap_s = 2e-6;
+        double more = impl->time(p, &m, c, NULL) - once;
+        cr_expect(more > 0 && more < 10e-6, "%s: %g s", scan[i].op->name, more);
+        cr_expect_gt(part[RL_B_SERIAL], 1024 * 10 / m.clock_hz);
+    }
+}
+
 /* What one core cannot overlap, others do: many cores wait for the channels alone. */
 Test(ggml, channels_bind_many_cores)
 {
