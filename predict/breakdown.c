@@ -35,7 +35,8 @@ static void describe_source(const struct rl_bound_node *b, double cached, char *
         words = "PyTorch's memory-efficient kernel under a dense mask";
     if (words)
         n = snprintf(buf, size, "%s; %s", words,
-                     k && !alt && !is_of(k, b->attn) ? "by another kernel's entry, " : "");
+                     k && !alt && !is_of(k, b->attn) ? "by another kernel's entry, "
+                                                     : "");
     if (k)
         snprintf(buf + n, size - (size_t)n, "%s: %s %s on %s, n=%.0f",
                  trust_words[c->trust], k->runtime, k->impl, k->device, k->n);
@@ -49,13 +50,14 @@ static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query
 {
     const struct rl_graph *g = &pl->model->graph;
     double prompt = rl_prompt_tokens(pl, q);
-    struct rl_pass p = {q->batch, prompt, q->context_depth + prompt,
-                        rl_all_logits(pl, q) ? q->batch * prompt : q->batch, q->ctx};
+    double cached = rl_cached_tokens(pl, q);
+    struct rl_pass p = {q->batch, prompt, cached, q->batch * rl_logit_rows(pl, q, prompt),
+                        q->ctx};
 
     if (decode && !g->diffusion) {
         p.tokens = 1;
         p.rows = q->batch;
-        p.cached = q->context_depth + (g->encoder_decoder ? prompt : q->ctx) + 1;
+        p.cached = cached + 1;
     }
     return p;
 }

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct subject open_subject(const char *hw, const char *model, const char *runtime,
@@ -270,6 +271,57 @@ Test(stack, whose_entry_it_is)
                      "%s %s: %s", row[i].hw, row[i].dtype, text);
         close_subject(&s);
     }
+}
+
+/* The largest figure that a parameter has in a phase's rows of one label. */
+struct sought {
+    const char *phase, *label, *param;
+    double most;
+};
+
+static int find_most(const struct rl_op_row *row, void *arg)
+{
+    struct sought *s = arg;
+    const char *at = strstr(row->params, s->param);
+
+    if (at && !strcmp(row->label, s->label) && !strcmp(row->phase, s->phase))
+        s->most = fmax(s->most, atof(at + strlen(s->param)));
+    return 0;
+}
+
+/* Hymba's 128 memory tokens come once before the context and stay in the cache: beside
+ * the window too, which is full at 1,152 keys.  The head never sees them. */
+Test(stack, memory_tokens_stay_in_the_cache)
+{
+    struct subject s = open_subject("4090", "hymba-1.5b", "hf-eager", NULL);
+    struct {
+        double depth;
+        struct sought what;
+    } row[] = {{0, {"prefill", "attn", "q_len=", 1152}},
+               {0, {"prefill", "attn", "kv_len=", 1152}},
+               {0, {"prefill", "lm_head", "m=", 1024}},
+               {0, {"decode", "attn", "kv_len=", 1153}},
+               {512, {"prefill", "attn", "q_len=", 1024}},
+               {512, {"prefill", "attn", "kv_len=", 1664}},
+               {512, {"prefill", "lm_head", "m=", 1024}},
+               {512, {"decode", "attn", "kv_len=", 1665}}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_query q = {1024, 1, 2, row[i].depth, RL_LOGITS_ALL};
+        struct sought got = row[i].what;
+        got.most = 0;
+        cr_assert(!rl_breakdown(s.p, &q, find_most, &got));
+        cr_expect_eq(got.most, row[i].what.most, "depth %g, %s %s %s%g, not %g",
+                     row[i].depth, got.phase, got.label, got.param, got.most,
+                     row[i].what.most);
+    }
+    struct sought early = {"prefill", "attn", "window=", 0}, late = early;
+    struct rl_query q = {1024, 1, 2, 0, RL_LOGITS_LAST};
+    cr_assert(!rl_breakdown(s.p, &q, find_most, &early));
+    q.ctx = 1025;
+    cr_assert(!rl_breakdown(s.p, &q, find_most, &late));
+    cr_expect(early.most == 0 && late.most == 1024, "%g, %g", early.most, late.most);
+    close_subject(&s);
 }
 
 /* vLLM's FlashAttention reads fp8 caches on Hopper only; elsewhere FlashInfer does, with
