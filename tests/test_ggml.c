@@ -7,6 +7,7 @@
 #include "ops.h"
 #include "runs.h"
 #include "schedule.h"
+#include "throttle.h"
 
 /* A prediction by names; the plan is freed. */
 struct asked {
@@ -257,6 +258,34 @@ Test(ggml, kernels_of_a_second_cpu)
         double us = cpu_kernel_us(row[i].op, row[i].params, &m);
         cr_expect(fabs(us / row[i].us - 1) < row[i].within, "%s %s: %.0f us, not %.0f",
                   row[i].op->name, row[i].params, us, row[i].us);
+    }
+}
+
+/* What power leaves of full-rate fp16 is the part's own, whatever runs on it: FLOP/s of
+ * 1024 a clock and SM at the generation's clock for one watt, times (watts an SM)^(2/3).
+ */
+Test(ggml, power_is_a_fact_of_the_part)
+{
+    static const struct {
+        const char *device;
+        double clock_hz;                        /* 0: what the device itself sustains */
+    } row[] = {{"rtx-3070-8gb", 614e6 * 2.838}, /* 220 W on 46 SMs */
+               {"rtx-4080", 0.97 * 2688e6},     /* 1005 MHz x 2.607: more than it holds */
+               {"rtx-5090", 991e6 * 2.253},     /* 575 W on 170 */
+               {"rtx-2080-ti", 0.97 * 1717e6},  /* 705 MHz x 2.382 */
+               {"a100-sxm-80gb", 0},
+               {"rtx-a6000", 0}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_error err = {0};
+        struct rl_device *d = rl_device_load(source_dir(), row[i].device, &err);
+        struct rl_machine m;
+        cr_assert_not_null(d, "%s", err.text);
+        rl_machine_init(&m, d, 1);
+        double want =
+            row[i].clock_hz > 0 ? 1024 * m.sm * row[i].clock_hz : m.rate[RL_FP16];
+        expect_near(rl_fp16_rate(&m), want, 2e-3);
+        rl_device_free(d);
     }
 }
 
