@@ -79,7 +79,8 @@ Test(ggml, lanes_bind_where_bandwidth_is_plenty)
  * May 2024, XiongjieDai/GPU-Benchmarks-on-LLM-Inference): F16, 512 and 8,192 tokens from
  * an empty cache, M1 Max 18.75 and 15.03 tokens/s, M2 Ultra 36.90 and 30.68.  That M1 Max
  * sits in a laptop that slows down: its prompts of 1,024 tokens run 19 % slower than
- * those of 512, and ggml-org/llama.cpp discussion 4167 has another one in a quarter more.
+ * those of 512, and ggml-org/llama.cpp discussion 4167 has another one in a quarter more;
+ * one set of numbers for all parts leaves it 10 and 11 % too fast.
  */
 Test(ggml, apple_cores_bind_at_depth)
 {
@@ -89,8 +90,8 @@ Test(ggml, apple_cores_bind_at_depth)
     expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 36.90, 0.1);
     expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 30.68, 0.1);
     a.device = "apple-m1-max";
-    expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 18.75, 0.15);
-    expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 15.03, 0.15);
+    expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 18.75, 0.12);
+    expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 15.03, 0.12);
 }
 
 /* Without flash attention every score is written; the masked half too. */
@@ -426,7 +427,8 @@ Test(ggml, recorded_runs_inside_their_intervals)
 }
 
 /* Int8 products are bound by what an SM unpacks and scales a clock, on an H100 as on a
- * 3090: Llama-2 7B Q4_0, prompt of 512, ggml-org/llama.cpp discussion 15013. */
+ * 3090: Llama-2 7B Q4_0, prompt of 512, ggml-org/llama.cpp discussion 15013.  One rate
+ * for all ten parts leaves the Orin, of 16 SMs at 1.3 GHz, 18 % too slow. */
 Test(ggml, int8_blocks_follow_the_clock)
 {
     struct asked a = {"h100-sxm-80gb", "llama-2-7b", "llamacpp-cuda", "q4_0", 1, 0, -1};
