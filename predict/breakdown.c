@@ -14,6 +14,13 @@ static const char *const trust_words[] = {
     [RL_TRUST_PRIOR] = "prior",
 };
 
+/* Is the entry one of the kernel that the stack takes?  Kernels with an operator of
+ * their own have no other's entries. */
+static bool is_of(const struct rl_kernel *k, const struct rl_attn_kernel *attn)
+{
+    return attn->op || strstr(k->impl, attn->name);
+}
+
 /* The kernel in words where it is not the operator's usual one, then its coefficients. */
 static void describe_source(const struct rl_bound_node *b, double cached, char *buf,
                             size_t size)
@@ -27,7 +34,9 @@ static void describe_source(const struct rl_bound_node *b, double cached, char *
     if (alt && b->alt == &rl_op_attention_masked)
         words = "PyTorch's memory-efficient kernel under a dense mask";
     if (words)
-        n = snprintf(buf, size, "%s; ", words);
+        n = snprintf(buf, size, "%s; %s", words,
+                     k && !alt && !is_of(k, b->attn) ? "by another kernel's entry, "
+                                                     : "");
     if (k)
         snprintf(buf + n, size - (size_t)n, "%s: %s %s on %s, n=%.0f",
                  trust_words[c->trust], k->runtime, k->impl, k->device, k->n);
@@ -41,13 +50,14 @@ static struct rl_pass shown_pass(const struct rl_plan *pl, const struct rl_query
 {
     const struct rl_graph *g = &pl->model->graph;
     double prompt = rl_prompt_tokens(pl, q);
-    struct rl_pass p = {q->batch, prompt, q->context_depth + prompt,
-                        rl_all_logits(pl, q) ? q->batch * prompt : q->batch, q->ctx};
+    double cached = rl_cached_tokens(pl, q);
+    struct rl_pass p = {q->batch, prompt, cached, q->batch * rl_logit_rows(pl, q, prompt),
+                        q->ctx};
 
     if (decode && !g->diffusion) {
         p.tokens = 1;
         p.rows = q->batch;
-        p.cached = q->context_depth + (g->encoder_decoder ? prompt : q->ctx) + 1;
+        p.cached = cached + 1;
     }
     return p;
 }

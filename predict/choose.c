@@ -268,24 +268,39 @@ static double tensor_ratio(const struct rl_kernel *k, const struct rl_device *d)
     return ratio > 1.1 ? ratio : 0; /* sheets round their clocks */
 }
 
-/* RL_C_PEAK is a share of the sheet's peak, but what a part sustains of its sheet is
- * its own: 74 % on an L40S that its power holds back, all of it on a GeForce of
- * the same generation at half the rate.  Carried over, it scales with that.  RL_C_DRAM
+/* What the device sustains of its bf16 peak at the clock held, over the same of the
+ * entry's; 1: one of the two is unknown.  Power that half-rate units leave is nothing
+ * that integers or vectors, which run at full rate, gain. */
+static double relief(const struct rl_kernel *k, const struct rl_device *d, double slow,
+                     enum rl_dtype dt)
+{
+    const struct rl_value *rate = &d->rate[RL_BF16], *peak = &d->peak[RL_BF16];
+    double held = d->boost_hz > 0 ? d->held_hz / d->boost_hz : 1;
+
+    if (!(k->sustained > 0 && rate->kind >= RL_KIND_BURST && peak->v > 0))
+        return 1;
+    double more = rate->v / (peak->v * held) / k->sustained;
+    return slow > 1 && !rl_is_summed(rl_dtype(dt)->unit) ? fmin(more, 1) : more;
+}
+
+/* RL_C_PEAK is a share of the peak, but what a part sustains of its own differs: 74 % on
+ * an L40S that its power holds back, all of it on a GeForce of the same generation at
+ * half the rate.  Carried over, it scales with that (relief).  RL_C_DRAM
  * hardly differs between parts as a share of the sheet (GEMV reads 0.82 to 0.85 on
  * the five measured ones), but no kernel reads faster than the part does.  Tensor units
  * of another rate a clock are told to the kernel's model (tensor_ratio). */
-static void rescale(const struct rl_kernel *k, const struct rl_device *d,
+static void rescale(const struct rl_kernel *k, const struct rl_ask *a,
                     struct rl_choice *out)
 {
-    const struct rl_value *rate = &d->rate[RL_BF16], *peak = &d->peak[RL_BF16];
-    bool known = k->sustained > 0 && rate->kind >= RL_KIND_BURST && peak->v > 0;
+    const struct rl_device *d = a->d;
     bool read = d->dram.kind >= RL_KIND_BURST && d->dram_peak.v > 0;
 
     out->slow = tensor_ratio(k, d);
+    double more = relief(k, d, out->slow, a->dtype);
     for (int i = 0; k->op->coef[i].name; i++) {
         enum rl_coef_kind kind = k->op->coef[i].kind;
-        if (known && kind == RL_C_PEAK)
-            out->coef[i] *= rate->v / peak->v / k->sustained;
+        if (kind == RL_C_PEAK)
+            out->coef[i] *= more;
         if (read && kind == RL_C_DRAM)
             out->coef[i] = fmin(out->coef[i], d->dram.v / d->dram_peak.v);
     }
@@ -308,12 +323,15 @@ static bool is_own_kernel(const struct rl_op_type *op, enum rl_dtype dt)
             rl_dtype(dt)->weight_only);
 }
 
-/* The same silicon with another memory, as an A100 of 40 GB or a GH200: whole runs there
- * with the kernels of an A100 of 80 GB err by 6.9 % rms (104 of vLLM and TensorRT-LLM), a
- * version apart rather than a device. */
+/* The same silicon at the same rate with another memory, as an A100 of 40 GB or a GH200:
+ * whole runs there with the kernels of an A100 of 80 GB err by 6.9 % rms (104 of vLLM and
+ * TensorRT-LLM), a version apart rather than a device. */
 static bool same_die(const struct rl_kernel *k, const struct rl_device *d)
 {
-    return k->cc == d->cc && k->sms == d->sm_count && tensor_ratio(k, d) == 0;
+    double peak = d->peak[RL_BF16].v;
+    bool chip = k->cc != 0 && k->cc == d->cc && k->sms == d->sm_count && d->arch &&
+                *k->arch && !strncmp(k->arch, d->arch, sizeof k->arch - 1);
+    return chip && fabs(k->peak - peak) < 0.02 * peak; /* sheets round */
 }
 
 /* The spread that carrying entry k over to another device adds. */
@@ -347,7 +365,7 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
         widen(out, hypot(dist < D_LIBRARY ? SD_SISTER : SD_RUNTIME, format));
     }
     if (!here) {
-        rescale(k, a->d, out);
+        rescale(k, a, out);
         draw_to_prior(k, (dist - D_DEVICE) / D_ARCH, out->coef);
         use_known(a, out->coef);
         widen(out, carried_sd(k, a));

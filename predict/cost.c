@@ -55,9 +55,6 @@ static double seconds_of(const struct rl_plan *pl, const struct rl_bound_node *b
         s = rl_work_seconds(&w, &pl->machine, part);
     else
         s = rl_op_seconds(alt ? b->alt : b->op, p, &pl->machine, c->choice, part);
-    /* a coefficient from another part may be more than this one's units can do */
-    if (b->op == &rl_op_gemm && !b->choice.impl)
-        s = fmax(s, w.flop / fmax(pl->machine.peak[w.unit], pl->machine.rate[w.unit]));
     bool counted = alt && b->alt == &rl_op_attention_masked; /* copies and all */
     return b->repeat > 0 && !counted ? s + repeat_seconds(pl, b, &w) : s;
 }

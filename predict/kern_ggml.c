@@ -60,16 +60,7 @@ static void set_part(double *part, double compute, double memory, double launch)
 /* matrices */
 
 enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
-enum {
-    G_MODE = G_VECMAX + 1,
-    G_EFF,
-    G_DEQ,
-    G_ULANE,
-    G_BLOCK_RATE,
-    G_MMQMAX,
-    G_WATT,
-    G_TAIL
-};
+enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX, G_TAIL };
 
 static const struct rl_coef gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -89,8 +80,6 @@ static const struct rl_coef gemm_coef[] = {
      "blocks unpacked, scaled and summed by one SM"},
     {"mmqmax", "1", RL_C_LINEAR, 0, 0, 128, 0,
      "mode 0: rows up to which it is int8 blocks"},
-    {"watt", "MHz", RL_C_LOG, 1000, 100, 4000, 0.2,
-     "clock of full-rate matrix units at one watt an SM"},
     {"tail", "1", RL_C_LINEAR, 0, 0, 8192, 0,
      "a row's end, in weights: its sum goes through a whole warp"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
@@ -111,8 +100,7 @@ static double vec_time(const double *p, const struct rl_machine *m, const double
 }
 
 /* The vendor's BLAS: the common GEMM model at its pooled coefficients. */
-static double blas_time(const double *p, const struct rl_machine *m, double eff,
-                        double watt)
+static double blas_time(const double *p, const struct rl_machine *m, double eff)
 {
     struct rl_machine mc = *m;
     double c[RL_MAXCOEFS], q[RL_MAXPARAMS];
@@ -121,7 +109,7 @@ static double blas_time(const double *p, const struct rl_machine *m, double eff,
     q[RL_GEMM_DTYPE] = RL_DT_FP16;
     for (int i = 0; rl_kern_gemm_coef[i].name; i++)
         c[i] = rl_kern_gemm_coef[i].prior;
-    mc.peak[RL_FP16] = eff * rl_fp16_rate(m, watt);
+    mc.peak[RL_FP16] = eff * rl_fp16_rate(m);
     mc.warm = 0;
     return rl_kern_gemm_time(q, &mc, c, NULL);
 }
@@ -135,7 +123,7 @@ static double narrowed_time(const double *p, const struct rl_machine *m, const d
     double launch = (c[G_KERNELS] + 2) * kernel_s(m, c[G_FIXED]);
     double memory = stream_s(m, 6 * rows * k, 6 * rows * k, c[G_DRAM]) +
                     stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
-    double compute = blas_time(p, m, c[G_EFF], 1e6 * c[G_WATT]);
+    double compute = blas_time(p, m, c[G_EFF]);
 
     if (dt >= RL_DT_Q8_0) {
         double bytes = n * k * (rl_dtype_bytes(dt) + 2);
@@ -203,7 +191,7 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 
 /* attention */
 
-enum { A_FIXED, A_KERNELS, A_LANE, A_DRAM, A_EFF, A_SCORE, A_WATT };
+enum { A_FIXED, A_KERNELS, A_LANE, A_DRAM, A_EFF, A_SCORE };
 
 static const struct rl_coef attention_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -213,8 +201,6 @@ static const struct rl_coef attention_coef[] = {
     {"dram", "1", RL_C_LOG, 0.57, 0.1, 1.1, 0.2, "DRAM rate of the sheet reached"},
     {"eff", "1", RL_C_LOG, 0.4, 0.02, 1, 0.3, "fp16 matrix peak reached"},
     {"score_bytes", "B", RL_C_LOG, 24, 8, 64, 0.3, "traffic per score"},
-    {"watt", "MHz", RL_C_LOG, 1000, 100, 4000, 0.2,
-     "clock of full-rate matrix units at one watt an SM"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -252,7 +238,7 @@ static double scores_time(const double *p, const struct rl_machine *m, const dou
     if (p[RL_ATT_Q_LEN] <= 8)
         return few_queries(p, m, c, part);
     double compute = 2 * scores * (p[RL_ATT_HEAD_DIM] + rl_attention_v_dim(p)) /
-                     (c[A_EFF] * rl_fp16_rate(m, 1e6 * c[A_WATT]));
+                     (c[A_EFF] * rl_fp16_rate(m));
     double memory = c[A_SCORE] * scores / m->dram_net;
     double launch = (c[A_KERNELS] + 2) * kernel_s(m, c[A_FIXED]);
     set_part(part, compute, memory, launch);
@@ -334,7 +320,7 @@ static double recurrent(const struct rl_machine *m, const double *c, double toke
                         double warps, double state_bytes, double io_bytes, double *part)
 {
     double waves = fmax(1, warps / (c[S_WARPS] * m->sm));
-    double serial = tokens * kernel_s(m, c[S_TOKEN]) * waves;
+    double serial = tokens * c[S_TOKEN] / m->clock_hz * waves; /* of one launch */
     double memory = (4 * state_bytes + io_bytes) / (c[S_DRAM] * m->dram_net);
     double launch = c[S_KERNELS] * kernel_s(m, c[S_FIXED]);
 

@@ -12,11 +12,13 @@
  * kernel takes without a tuned table: 16 rows and half the columns while there are no
  * more tokens than experts, then 64 rows; `rule` 2: that, but the cheapest for the
  * shapes whose tables the package has (moe_tables.c), in rows and columns.
+ * On a part of slower tensor units the rest hides behind them (rl_behind_tensor).
  * Around them: a fixed time, a time per expert (sorting, scheduling), and passes over
  * the permuted rows.
  * Ignores: the router's product (gemm), shared experts (gemm), the heaviest
  * rank under ep (even share), persistence and overlap between both products.
  */
+#include "kern_root.h"
 #include "kernels.h"
 #include "moe_tables.h"
 #include "ops.h"
@@ -193,7 +195,8 @@ struct product {
 };
 
 struct rates {
-    double sm_peak, l2_sm, vector_sm, per_sm, klat, ramp, h0, wave, sat, deq;
+    double sm_peak, l2_sm, per_sm, klat, ramp, h0, wave, sat, deq;
+    double slow, pipe_sm; /* rl_machine.slow; what such units sustain */
 };
 
 static double product_time(const struct product *g, const struct rates *r, double b,
@@ -202,8 +205,10 @@ static double product_time(const struct product *g, const struct rates *r, doubl
     double per = tiles * ceil_count(g->n / bn) * r->per_sm;
     double waves = r->wave * ceil_count(per) + (1 - r->wave) * (per > 1 ? per : 1);
     double k = 64 * ceil_count(g->k / 64);
-    double slow = 2 * (b * bn + r->h0 * (b + bn)) / r->sm_peak;
-    *tensor = waves * (k * (slow + r->deq * bn + g->odd * (b + bn)) + r->ramp);
+    double step = 2 * (b * bn + r->h0 * (b + bn)) / r->sm_peak;
+    *tensor = waves * (k * (step + r->deq * bn + g->odd * (b + bn)) + r->ramp);
+    if (r->slow > 1)
+        *tensor = rl_behind_tensor(*tensor, waves * k * 2 * b * bn / r->pipe_sm, r->slow);
     double l2 = waves * k * (b * g->act + bn * g->wb) / r->l2_sm;
     double lat = g->alone / (ceil_count(g->n / bn) * r->per_sm * r->sat);
     double chain = r->klat * k * (per > 1 ? per : 1);
@@ -223,7 +228,10 @@ struct call {
 static void rates_init(struct rates *r, const struct rl_dtype_info *dt,
                        const struct rl_machine *m, const double *c)
 {
-    *r = (struct rates){.sm_peak = m->peak[dt->unit] / m->sm * c[EFF],
+    double slow = rl_slow(m, dt->unit);
+    *r = (struct rates){.sm_peak = m->peak[dt->unit] * slow / m->sm * c[EFF],
+                        .slow = slow,
+                        .pipe_sm = rl_pipe(m, dt->unit) / m->sm,
                         .l2_sm = c[L2] * m->l2_bw / m->sm,
                         .per_sm = 1 / m->sm,
                         .klat = c[KLAT] * 1e-6 / 1024,
@@ -343,7 +351,8 @@ double rl_kern_moe_time(const double *p, const struct rl_machine *m, const doubl
     double tensor = 0;
     call_init(&g, p, m, c);
     double best = best_tile(&g, p, c, &tensor);
-    best *= 1 + c[CLK] * (1 - exp(-tensor / 1e-3));
+    double held = g.rate.slow > 1 ? 0 : c[CLK]; /* pipe_sm is sustained */
+    best *= 1 + held * (1 - exp(-tensor / 1e-3));
     double glue = glue_time(&g, p, m, c);
     double fixed = (c[FIX] + c[EXPERT] * g.spread.experts / 128) * 1e-6;
     if (part) {

@@ -200,19 +200,19 @@ static struct peak prefill_peak(const struct rl_plan *pl, const struct rl_query 
 {
     const struct rl_graph *g = &pl->model->graph;
     bool all = rl_all_logits(pl, q);
-    double n = q->batch * q->ctx, start = q->batch * g->decoder_start;
+    double prompt = rl_prompt_tokens(pl, q), start = q->batch * g->decoder_start;
 
     if (g->encoder_decoder) {
-        struct pass_size enc = {n, q->ctx, q->ctx, 0, cache};
+        struct pass_size enc = {q->batch * q->ctx, q->ctx, q->ctx, 0, cache};
         struct pass_size dec = {start, g->decoder_start, g->decoder_start,
                                 all ? start : q->batch, cache};
         return larger(pass_peak(pl, &enc), pass_peak(pl, &dec));
     }
-    double chunk = rl_chunk_tokens(pl, q->ctx);
+    double chunk = rl_chunk_tokens(pl, prompt), n = q->batch * prompt;
     if (chunk > 0 && n > chunk)
         n = chunk;
-    struct pass_size z = {n, fmin(n, q->ctx), q->context_depth + q->ctx,
-                          all ? n : q->batch, cache};
+    struct pass_size z = {n, fmin(n, prompt), rl_cached_tokens(pl, q),
+                          all ? rl_logit_rows(pl, q, n) : q->batch, cache};
     return pass_peak(pl, &z);
 }
 
@@ -289,7 +289,8 @@ void rl_memory(const struct rl_plan *pl, const struct rl_query *q, struct rl_mem
     struct peak p = prefill_peak(pl, q, m->kv_cache + m->state);
     if (g->has_decode) { /* of prefill and the last step the one that takes more */
         double last = q->batch * rl_kv_bytes(pl, held + steps, enc);
-        double all = held + steps; /* tokens; a diffusion model's step runs them all */
+        double all =
+            rl_cached_tokens(pl, q) + steps; /* a diffusion model runs them all */
         double new = g->diffusion ? all : 1;
         struct pass_size step = {q->batch * new, new, all, q->batch *new,
                                  last + m->state};

@@ -81,12 +81,17 @@ struct rl_machine {
     double warm;
 };
 
-/* `slow` of a unit, at least 1: products of integers and fp4 have their full rate on
- * every part. */
+/* Tensor units that sum in fp32, which GeForce parts do at half rate: products of
+ * integers and fp4 have their full rate on every part. */
+static inline bool rl_is_summed(enum rl_unit u)
+{
+    return u == RL_BF16 || u == RL_FP16 || u == RL_TF32 || u == RL_FP8;
+}
+
+/* `slow` of a unit, at least 1. */
 static inline double rl_slow(const struct rl_machine *m, enum rl_unit u)
 {
-    bool summed = u == RL_BF16 || u == RL_FP16 || u == RL_TF32 || u == RL_FP8;
-    return summed && m->slow > 1 ? m->slow : 1;
+    return rl_is_summed(u) && m->slow > 1 ? m->slow : 1;
 }
 
 /* What such a unit sustains of its peak is what bf16 does, if nothing better is known. */

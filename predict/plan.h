@@ -29,6 +29,7 @@ struct rl_attn_kernel {
     const char *name, *words;
     const struct rl_op_type *op; /* what takes attention's place; NULL: itself */
     const char *impl;            /* its implementation; NULL: the runtime's */
+    bool needs_unit;             /* written for tensor units of the call's format */
 };
 extern const struct rl_attn_kernel rl_attn_kernels[];
 

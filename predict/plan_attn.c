@@ -15,12 +15,14 @@
 #include <string.h>
 
 const struct rl_attn_kernel rl_attn_kernels[] = {
-    {"flash", "a flash kernel", NULL, NULL},
-    {"efficient", "PyTorch's memory-efficient kernel", &rl_op_attention_efficient, NULL},
-    {"flashinfer", "FlashInfer", NULL, NULL},
-    {"triton", "a Triton kernel", NULL, "triton"},
-    {"scores", "plain products with the scores in memory", &rl_op_attention_scores, NULL},
-    {NULL, NULL, NULL, NULL},
+    {"flash", "a flash kernel", NULL, NULL, true},
+    {"efficient", "PyTorch's memory-efficient kernel", &rl_op_attention_efficient, NULL,
+     true},
+    {"flashinfer", "FlashInfer", NULL, NULL, true},
+    {"triton", "a Triton kernel", NULL, "triton", false},
+    {"scores", "plain products with the scores in memory", &rl_op_attention_scores, NULL,
+     false},
+    {NULL, NULL, NULL, NULL, false},
 };
 
 static const char *kernel_str(const struct rl_plan *pl, const char *kernel,
@@ -70,6 +72,19 @@ static bool reads_cache(const struct rl_plan *pl, const char *kernel,
            pl->machine.cc / 10 == atoi(generation);
 }
 
+/* Written for tensor units, it has no code for a format that the part's have not: bf16
+ * before Ampere.  Triton compiles for the lanes there are, products are the BLAS's, and
+ * ggml converts. */
+static bool lacks_unit(const struct rl_plan *pl, const struct rl_attn_kernel *k,
+                       enum rl_dtype dt)
+{
+    enum rl_unit unit = rl_dtype(dt)->unit;
+    bool own = rl_runtime_str(pl->runtime, "impl.all", NULL) != NULL;
+
+    return k->needs_unit && !own && pl->machine.cc > 0 && unit != RL_FP32 &&
+           rl_device_unit(pl->device, unit) == RL_FP32;
+}
+
 /* Head sizes the kernel takes: of one format its own list, else the common one. */
 static const char *head_dims(const struct rl_plan *pl, const char *kernel,
                              enum rl_dtype dt)
@@ -82,9 +97,10 @@ static const char *head_dims(const struct rl_plan *pl, const char *kernel,
 }
 
 /* Why the kernel does not take a call, in words; NULL: it does. */
-static const char *refuses(const struct rl_plan *pl, const char *kernel,
+static const char *refuses(const struct rl_plan *pl, const struct rl_attn_kernel *k,
                            const struct rl_attn_call *call, char *buf, size_t size)
 {
+    const char *kernel = k->name;
     const char *dims = head_dims(pl, kernel, call->dtype);
     const char *dtypes = kernel_str(pl, kernel, "dtypes");
     const char *cc = kernel_str(pl, kernel, "cc_min");
@@ -94,6 +110,9 @@ static const char *refuses(const struct rl_plan *pl, const char *kernel,
         snprintf(buf, size, "needs compute capability %s", cc);
     else if (dtypes && !rl_word_in(dtypes, rl_dtype(call->dtype)->name))
         snprintf(buf, size, "does not take %s", rl_dtype(call->dtype)->name);
+    else if (lacks_unit(pl, k, call->dtype))
+        snprintf(buf, size, "does not take %s without its tensor units",
+                 rl_dtype(call->dtype)->name);
     else if (!reads_cache(pl, kernel, call))
         snprintf(buf, size, "does not read a cache of %s", rl_dtype(call->kv)->name);
     else if (dims && (!rl_size_in(dims, call->head_dim) || !rl_size_in(dims, dv)))
@@ -133,7 +152,7 @@ const struct rl_attn_kernel *rl_attn_kernel(const struct rl_plan *pl,
     for (const char *s = order_of(pl); *s;) {
         size_t len = strcspn(s, " ");
         const struct rl_attn_kernel *k = rl_attn_kernel_named(s, len);
-        if (k && !refuses(pl, k->name, call, buf, sizeof buf))
+        if (k && !refuses(pl, k, call, buf, sizeof buf))
             return k;
         if (k && !why->kernel) {
             why->kernel = k;

@@ -32,7 +32,7 @@ static int bind_args(const struct rl_plan *pl, const struct rl_node *n,
 {
     double tp = pl->setup.tp;
     int tp_arg = rl_op_param(n->op, "tp"), gpus = rl_op_param(n->op, "gpus");
-    int window = rl_op_param(n->op, "window");
+    int window = rl_op_param(n->op, "window"), sink = rl_op_param(n->op, "sink");
 
     for (int i = 0; n->op->param[i].name; i++) {
         const struct rl_arg *a = &n->arg[i];
@@ -62,6 +62,8 @@ static int bind_args(const struct rl_plan *pl, const struct rl_node *n,
     if (gpus >= 0)
         b->p[gpus] = tp;
     b->window = window >= 0 ? b->p[window] : 0;
+    if (b->window > 0 && sink >= 0)
+        b->window += b->p[sink]; /* full when those kept always are in as well */
     return 0;
 }
 
@@ -240,8 +242,8 @@ int rl_bind_node(struct rl_plan *pl, const struct rl_kernel_db *db,
  * 4,096 costs nothing in recorded runs of up to 4,096 tokens. */
 static void drop_window(double *p)
 {
-    if (p[RL_ATT_KV_LEN] <= p[RL_ATT_WINDOW])
-        p[RL_ATT_WINDOW] = 0;
+    if (p[RL_ATT_KV_LEN] <= p[RL_ATT_WINDOW] + p[RL_ATT_SINK])
+        p[RL_ATT_WINDOW] = p[RL_ATT_SINK] = 0;
 }
 
 void rl_node_params(const struct rl_plan *pl, const struct rl_bound_node *b,

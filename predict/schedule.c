@@ -156,12 +156,6 @@ static void run_cut(const struct rl_plan *pl, const struct rl_query *q, struct c
     s->passes += n * c.groups;
 }
 
-static double logit_rows(const struct rl_plan *pl, const struct rl_query *q,
-                         double tokens)
-{
-    return rl_all_logits(pl, q) ? tokens : 1;
-}
-
 double rl_chunk_tokens(const struct rl_plan *pl, double len)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -180,32 +174,48 @@ double rl_prompt_tokens(const struct rl_plan *pl, const struct rl_query *q)
     return q->ctx + (q->context_depth > 0 ? 0 : g->prefix);
 }
 
+double rl_cached_tokens(const struct rl_plan *pl, const struct rl_query *q)
+{
+    const struct rl_graph *g = &pl->model->graph;
+
+    return g->encoder_decoder ? g->decoder_start : g->prefix + q->context_depth + q->ctx;
+}
+
+double rl_logit_rows(const struct rl_plan *pl, const struct rl_query *q, double tokens)
+{
+    double prompt = rl_prompt_tokens(pl, q);
+    double dropped = pl->model->graph.encoder_decoder ? 0 : prompt - q->ctx;
+
+    return rl_all_logits(pl, q) ? tokens * (1 - dropped / prompt) : 1;
+}
+
 void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_sum *s)
 {
     double len = rl_prompt_tokens(pl, q);
     double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
+    double depth = rl_cached_tokens(pl, q) - len;
 
     double first = chunk > 0 ? fmin(chunk, len) : len;
 
     memset(s, 0, sizeof *s);
     if (chunk <= 0 || len * batch <= chunk) {
         struct cut c = {batch, len, 1, 1, RL_MEMO_OTHER_CHUNK};
-        run_cut(pl, q, c, q->context_depth, batch * logit_rows(pl, q, len), s);
+        run_cut(pl, q, c, depth, batch * rl_logit_rows(pl, q, len), s);
     } else if (len <= chunk) { /* several whole sequences a pass */
         double per = floor(chunk / len), full = floor(batch / per);
         double rest = batch - full * per;
         struct cut a = {per, len, 1, full, RL_MEMO_FULL_CHUNK},
                    z = {rest, len, 1, 1, RL_MEMO_OTHER_CHUNK};
-        run_cut(pl, q, a, q->context_depth, per * logit_rows(pl, q, len), s);
-        run_cut(pl, q, z, q->context_depth, rest * logit_rows(pl, q, len), s);
+        run_cut(pl, q, a, depth, per * rl_logit_rows(pl, q, len), s);
+        run_cut(pl, q, z, depth, rest * rl_logit_rows(pl, q, len), s);
     } else { /* one sequence in several passes */
         double full = floor(len / chunk), rest = len - full * chunk;
         struct cut a = {1, chunk, full, batch, RL_MEMO_FULL_CHUNK},
                    z = {1, rest, 1, batch, RL_MEMO_OTHER_CHUNK};
-        run_cut(pl, q, a, q->context_depth, logit_rows(pl, q, chunk), s);
-        run_cut(pl, q, z, q->context_depth + full * chunk, logit_rows(pl, q, rest), s);
+        run_cut(pl, q, a, depth, rl_logit_rows(pl, q, chunk), s);
+        run_cut(pl, q, z, depth + full * chunk, rl_logit_rows(pl, q, rest), s);
     }
-    s->deepest = (q->context_depth + len) / (q->context_depth + 0.5 * (len + first));
+    s->deepest = (depth + len) / (depth + 0.5 * (len + first));
     join(pl, s, q->batch, batch * len, 0);
 }
 
@@ -216,9 +226,7 @@ static struct rl_pass decode_pass(const struct rl_plan *pl, const struct rl_quer
     const struct rl_graph *g = &pl->model->graph;
     struct rl_pass pass = {.batch = q->batch, .tokens = 1, .rows = q->batch};
     pass.enc = q->ctx;
-    *first = q->context_depth + q->ctx + 1;
-    if (g->encoder_decoder)
-        *first = g->decoder_start + 1;
+    *first = rl_cached_tokens(pl, q) + 1;
     if (g->diffusion) { /* every step runs the whole sequence again */
         pass.tokens = q->context_depth + q->ctx + n;
         pass.rows = q->batch * pass.tokens;

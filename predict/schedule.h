@@ -43,5 +43,10 @@ double rl_chunk_tokens(const struct rl_plan *pl, double len);
 /* Tokens of one sequence that a prefill computes, learned ones before the prompt with it.
  */
 double rl_prompt_tokens(const struct rl_plan *pl, const struct rl_query *q);
+/* Tokens of one sequence that the cache holds after it, those learned ones with it. */
+double rl_cached_tokens(const struct rl_plan *pl, const struct rl_query *q);
+/* Rows of logits of a pass over `tokens` tokens of one sequence; learned ones, which are
+ * dropped before the head, count as spread over the prompt's passes. */
+double rl_logit_rows(const struct rl_plan *pl, const struct rl_query *q, double tokens);
 
 #endif

@@ -7,8 +7,8 @@
 
 /* FLOP/s at the clock held; 0: a part whose one rate is its sheet's. */
 double rl_fp16_full(const struct rl_machine *m);
-/* FLOP/s that a product sustains.  watt: Hz of that clock which one watt an SM allows; 0:
- * power does not matter.  What the device sustains where its sheet has the full rate. */
-double rl_fp16_rate(const struct rl_machine *m, double watt);
+/* FLOP/s that a product sustains at the part's power; what the device sustains where its
+ * sheet has the full rate. */
+double rl_fp16_rate(const struct rl_machine *m);
 
 #endif

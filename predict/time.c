@@ -153,6 +153,34 @@ void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, dou
     *hi = seconds * exp(at * c->log_hi);
 }
 
+/* FLOP/s beyond which no kernel of a unit goes: what slower units sustain, else the peak
+ * at the clock held; where no clock is known to be held above the sheet's, what was
+ * measured. */
+static double most(const struct rl_machine *m, enum rl_unit u)
+{
+    if (rl_slow(m, u) > 1)
+        return rl_pipe(m, u);
+    return m->peak[u] > m->light[u] ? m->peak[u] : fmax(m->peak[u], m->rate[u]);
+}
+
+/* A coefficient from another part or format, or a prior, may be more than this one's
+ * units do. */
+static double carried_seconds(const struct rl_op_type *op, const double *p,
+                              const struct rl_machine *m, const struct rl_choice *c,
+                              double part[RL_NBOUNDS])
+{
+    struct rl_machine carried = *m;
+    struct rl_work w = {0};
+
+    if (c->slow > 0)
+        carried.slow = c->slow;
+    double s = op->time(p, &carried, c->coef, part);
+    if (op->cls != RL_CLS_GEMM && op->cls != RL_CLS_MOE)
+        return s;
+    op->work(p, &w);
+    return fmax(s, w.flop / most(&carried, w.unit));
+}
+
 double rl_op_seconds(const struct rl_op_type *op, const double *p,
                      const struct rl_machine *m, const struct rl_choice *c,
                      double part[RL_NBOUNDS])
@@ -161,15 +189,9 @@ double rl_op_seconds(const struct rl_op_type *op, const double *p,
         memset(part, 0, RL_NBOUNDS * sizeof *part);
     if (c && c->impl)
         return c->impl->time(p, m, c->coef, part);
-    if (op->coef && op->time && c) {
-        struct rl_machine carried;
-        if (c->slow > 0) {
-            carried = *m;
-            carried.slow = c->slow;
-            m = &carried;
-        }
-        return op->time(p, m, c->coef, part);
-    }
+    if (op->coef && op->time && c)
+        return c->trust != RL_TRUST_ENTRY ? carried_seconds(op, p, m, c, part)
+                                          : op->time(p, m, c->coef, part);
     struct rl_work w = {0};
     op->work(p, &w);
     return rl_work_seconds(&w, m, part);

@@ -36,10 +36,12 @@ static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "
  * priors and aliases, for each would take most of a run. */
 struct facts {
     bool read;
-    int cc;           /* compute capability times ten; 0: none */
-    double sms;       /* 0: unknown */
-    double tensor;    /* bf16 FLOP a clock and SM; 0: unknown */
-    double sustained; /* bf16 rate over peak; 0: unknown */
+    int cc;        /* compute capability times ten; 0: none */
+    double sms;    /* 0: unknown */
+    double tensor; /* bf16 FLOP a clock and SM; 0: unknown */
+    double boost, held;
+    double peak, rate; /* bf16: of the sheet, sustained */
+    char arch[RL_ARCH_TEXT];
 };
 
 enum { UNWANTED = -1 };
@@ -122,12 +124,40 @@ static bool same_key(const struct rl_kernel *a, const struct rl_kernel *b)
            !strcmp(a->runtime, b->runtime) && !strcmp(a->impl, b->impl);
 }
 
+static void take_fact(struct facts *f, const char *key, const char *kind,
+                      const char *value)
+{
+    struct {
+        const char *key;
+        double *to;
+    } number[] = {{"flop_per_clk_sm.bf16", &f->tensor},
+                  {"sm_count", &f->sms},
+                  {"boost_clock", &f->boost},
+                  {"held_clock", &f->held}};
+    double v;
+
+    if (!strcmp(key, "compute_capability"))
+        f->cc = rl_capability(value);
+    else if (!strcmp(key, "arch"))
+        snprintf(f->arch, sizeof f->arch, "%s", value);
+    if (rl_parse_number(value, &v))
+        return;
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        if (!strcmp(key, number[i].key))
+            *number[i].to = v;
+    if (strcmp(key, "flops.bf16"))
+        return;
+    if (!strcmp(kind, "sustained"))
+        f->rate = v;
+    else if (!strcmp(kind, "datasheet") || !strcmp(kind, "derived"))
+        f->peak = v;
+}
+
 static int read_facts(const char *data, const char *device, struct facts *f,
                       struct rl_error *err)
 {
     char file[160];
     int key, value, kind;
-    double peak = 0, rate = 0, v;
 
     memset(f, 0, sizeof *f);
     snprintf(file, sizeof file, "%s.csv", device);
@@ -139,28 +169,26 @@ static int read_facts(const char *data, const char *device, struct facts *f,
         rc = rl_table_need(t, "key", &key, err) ||
              rl_table_need(t, "value", &value, err) ||
              rl_table_need(t, "kind", &kind, err);
-    for (int i = 0; !rc && i < t->nrows; i++) {
-        const char *k = rl_table_get(t, i, key), *how = rl_table_get(t, i, kind);
-        if (!strcmp(k, "compute_capability"))
-            f->cc = rl_capability(rl_table_get(t, i, value));
-        if (rl_parse_number(rl_table_get(t, i, value), &v))
-            continue;
-        if (!strcmp(k, "flop_per_clk_sm.bf16"))
-            f->tensor = v;
-        if (!strcmp(k, "sm_count"))
-            f->sms = v;
-        if (strcmp(k, "flops.bf16"))
-            continue;
-        if (!strcmp(how, "sustained"))
-            rate = v;
-        else if (!strcmp(how, "datasheet") || !strcmp(how, "derived"))
-            peak = v;
-    }
-    f->sustained = peak > 0 ? rate / peak : 0;
+    for (int i = 0; !rc && i < t->nrows; i++)
+        take_fact(f, rl_table_get(t, i, key), rl_table_get(t, i, kind),
+                  rl_table_get(t, i, value));
     f->read = true;
     rl_table_free(t);
     free(path);
     return rc ? -1 : 0;
+}
+
+/* What the entry's device is, for those that carry the entry to another. */
+static void set_facts(struct rl_kernel *k, const struct facts *f)
+{
+    double held = f->held > 0 && f->boost > 0 ? f->held / f->boost : 1;
+
+    k->cc = f->cc;
+    k->sms = f->sms;
+    k->tensor = f->tensor;
+    k->peak = f->peak * 1e12; /* TFLOP/s in the file */
+    k->sustained = f->peak > 0 ? f->rate / (f->peak * held) : 0;
+    memcpy(k->arch, f->arch, sizeof k->arch);
 }
 
 /* A new entry at the operator's priors, with an interval to match. */
@@ -178,10 +206,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     k->op = key->op;
     k->dtype = key->dtype;
     k->kv_dtype = key->kv_dtype;
-    k->cc = f->facts.cc;
-    k->sms = f->facts.sms;
-    k->tensor = f->facts.tensor;
-    k->sustained = f->facts.sustained;
+    set_facts(k, &f->facts);
     k->runtime = rl_strdup(key->runtime, f->err);
     k->impl = rl_strdup(key->impl, f->err);
     k->device = rl_strdup(f->device, f->err);

@@ -19,13 +19,18 @@ struct rl_spread {
     double from, to; /* seconds */
 };
 
+enum { RL_ARCH_TEXT = 32 };
+
 struct rl_kernel {
     char *runtime, *impl, *device; /* device: that it was fitted on */
     const struct rl_op_type *op;
-    int cc;           /* of its device: 89 for 8.9 */
-    double sms;       /* of its device; 0: unknown */
-    double tensor;    /* of its device: bf16 FLOP a clock and SM; 0: unknown */
-    double sustained; /* of its device: bf16 rate over the sheet's peak; 0: unknown */
+    int cc;        /* of its device: 89 for 8.9 */
+    double sms;    /* of its device; 0: unknown */
+    double tensor; /* of its device: bf16 FLOP a clock and SM; 0: unknown */
+    double peak;   /* of its device: bf16 FLOP/s of the sheet; 0: unknown */
+    double
+        sustained; /* of its device: bf16 rate over that at the clock held; 0: unknown */
+    char arch[RL_ARCH_TEXT];       /* of its device; "": unknown */
     enum rl_dtype dtype, kv_dtype; /* kv_dtype: state dtype of updates */
     double coef[RL_MAXCOEFS];
     unsigned long given; /* bits of coefficients and figures read so far */

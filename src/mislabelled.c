@@ -6,6 +6,7 @@
 #include "path.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ struct rl_table *rl_mislabelled_read(const char *data, struct rl_error *err)
     struct rl_table *t;
     int col;
 
-    if (!path || access(path, R_OK)) {
+    if (!path || (access(path, F_OK) && errno == ENOENT)) { /* what else fails is told */
         static const char header[] = "schema,device,runtime,of,metric,match,reason\n";
         t = rl_table_parse("mislabelled.csv", header, sizeof header - 1, err);
     } else {

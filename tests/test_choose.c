@@ -278,6 +278,102 @@ Test(choose, half_the_tensor_rate_and_nothing_else)
     expect_near(slow_of("h100-sxm-80gb", "gemm"), 0, 0);
 }
 
+/* A share of the sheet's peak and a clock held above the sheet's are not both counted:
+ * at what the entry's device sustains, the other sustains its own measured rate. */
+Test(choose, the_clock_held_counts_once)
+{
+    struct rl_machine m;
+    struct rl_choice c;
+    load("rtx-3090");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    rl_choose_by(&a, &c);
+    cr_assert(c.kernel && !strcmp(c.kernel->device, "l40s"));
+    cr_assert_gt(m.peak[RL_BF16], 1.05 * m.light[RL_BF16]);
+    for (int i = 0; a.op->coef[i].name; i++)
+        if (a.op->coef[i].kind == RL_C_PEAK)
+            expect_near(c.coef[i] * m.peak[RL_BF16] / m.rate[RL_BF16],
+                        c.kernel->coef[i] / c.kernel->sustained, 1e-9);
+    drop();
+}
+
+/* FLOP/s of one large call on a device that nothing was measured on. */
+static double rate_of(const char *id, const char *op, const char *params)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_choice c;
+    struct rl_work w = {0};
+    double p[RL_MAXPARAMS];
+    enum rl_dtype dtype, kv;
+
+    load(id);
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a = unseen(op, "vllm-0.24.0", NULL, RL_DT_BF16);
+    cr_assert(!rl_op_parse(a.op, params, p, &err), "%s", err.text);
+    rl_op_dtypes(a.op, p, &dtype, &kv);
+    a.dtype = dtype;
+    rl_choose_by(&a, &c);
+    a.op->work(p, &w);
+    double rate = w.flop / rl_op_seconds(a.op, p, &m, &c, NULL);
+    drop();
+    return rate;
+}
+
+/* TFLOP/s of a torch matmul, or of the sheet at the clock held, where half-rate tensor
+ * units say nothing of a unit. */
+Test(choose, no_unit_goes_beyond_its_rate)
+{
+    static const char moe[] = "tokens=65536 hidden=4096 inter=14336 experts=8 topk=2 ";
+    static const char gemm[] = "m=8192 n=8192 k=8192 ";
+    static const struct {
+        const char *device, *op, *shape, *dtype;
+        double most;
+    } row[] = {{"rtx-3090", "moe", moe, "bf16", 76.34},
+               {"rtx-3090", "gemm", gemm, "bf16", 76.34},
+               {"rtx-3080-10gb", "moe", moe, "bf16", 64.68},
+               {"rtx-4090", "moe", moe, "bf16", 167.5},
+               {"rtx-3090", "gemm", gemm, "int8", 284.7 * 1855 / 1695},
+               {"rtx-3080-10gb", "gemm", gemm, "int8", 238.1 * 1896 / 1710},
+               {"rtx-3090", "gemm", gemm, "fp32", 35.6 * 1855 / 1695},
+               {"rtx-5090", "gemm", gemm, "fp32", 104.8 * 2814 / 2407}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char params[128];
+        snprintf(params, sizeof params, "%sdtype=%s", row[i].shape, row[i].dtype);
+        double rate = 1e-12 * rate_of(row[i].device, row[i].op, params);
+        cr_expect(rate <= 1.001 * row[i].most && rate > 0.5 * row[i].most,
+                  "%s %s %s: %.1f TFLOP/s of %.1f", row[i].device, row[i].op,
+                  row[i].dtype, rate, row[i].most);
+    }
+}
+
+static double device_sd(const char *id, const char *of)
+{
+    struct rl_choice c;
+    load(id);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    rl_choose_by(&a, &c);
+    cr_assert(c.kernel && !strcmp(c.kernel->device, of), "%s takes %s", id,
+              c.kernel ? c.kernel->device : "the prior");
+    double own = c.kernel->hi, all = c.log_hi;
+    drop();
+    return sqrt(all * all - own * own) / 1.645;
+}
+
+/* Another memory on the same chip is a version apart, another power limit or another
+ * chip is a device apart. */
+Test(choose, the_same_die_is_a_version_apart)
+{
+    double other = device_sd("h100-pcie-80gb", "h100-sxm-80gb");
+
+    cr_expect_lt(device_sd("h200-sxm-141gb", "h100-sxm-80gb"), 0.75 * other);
+    cr_expect_lt(device_sd("gh200-96gb", "h100-sxm-80gb"), 0.75 * other);
+    cr_expect_lt(device_sd("a100-pcie-40gb", "a100-sxm-80gb"), 0.75 * other);
+    expect_near(device_sd("h200-nvl-141gb", "h100-sxm-80gb"), other, 0.01);
+    expect_near(device_sd("b100-sxm-192gb", "b200-sxm-180gb"), other, 0.01);
+}
+
 /* No sample: the fall-back as it is. */
 Test(few, none)
 {

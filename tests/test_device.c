@@ -190,6 +190,29 @@ Test(device, values)
     rl_device_free(d);
 }
 
+/* A matmul above the sheet's rate needs a clock above the sheet's: every unit runs at it,
+ * not the measured one alone. */
+Test(device, what_beats_its_sheet_holds_a_higher_clock)
+{
+    struct rl_error e = {0};
+    char **ids;
+    int n, above = 0;
+
+    cr_assert_eq(rl_device_list(rl_data_dir(NULL), &ids, &n, &e), 0, "%s", e.text);
+    for (int i = 0; i < n; i++) {
+        struct rl_device *d = load(ids[i]);
+        for (int u = RL_FP16; !d->is_cpu && u <= RL_BF16; u++) {
+            double peak = d->peak[u].v * d->held_hz / d->boost_hz;
+            above += d->rate[u].v > 1.05 * d->peak[u].v;
+            cr_expect(d->peak[u].kind == RL_KIND_NONE || d->rate[u].v <= 1.005 * peak,
+                      "%s: %g of %g FLOP/s", d->id, d->rate[u].v, peak);
+        }
+        rl_device_free(d);
+    }
+    cr_expect_gt(above, 10);
+    rl_free_names(ids, n);
+}
+
 Test(device, host_comes_from_the_users_folder)
 {
     char dir[] = "/tmp/rooflint-XXXXXX", path[64];

@@ -7,6 +7,7 @@
 #include "ops.h"
 #include "runs.h"
 #include "schedule.h"
+#include "throttle.h"
 
 /* A prediction by names; the plan is freed. */
 struct asked {
@@ -257,6 +258,66 @@ Test(ggml, kernels_of_a_second_cpu)
         double us = cpu_kernel_us(row[i].op, row[i].params, &m);
         cr_expect(fabs(us / row[i].us - 1) < row[i].within, "%s %s: %.0f us, not %.0f",
                   row[i].op->name, row[i].params, us, row[i].us);
+    }
+}
+
+/* What power leaves of full-rate fp16 is the part's own, whatever runs on it: FLOP/s of
+ * 1024 a clock and SM at the generation's clock for one watt, times (watts an SM)^(2/3).
+ */
+Test(ggml, power_is_a_fact_of_the_part)
+{
+    static const struct {
+        const char *device;
+        double clock_hz;                        /* 0: what the device itself sustains */
+    } row[] = {{"rtx-3070-8gb", 614e6 * 2.838}, /* 220 W on 46 SMs */
+               {"rtx-4080", 0.97 * 2688e6},     /* 1005 MHz x 2.607: more than it holds */
+               {"rtx-5090", 991e6 * 2.253},     /* 575 W on 170 */
+               {"rtx-2080-ti", 0.97 * 1717e6},  /* 705 MHz x 2.382 */
+               {"a100-sxm-80gb", 0},
+               {"rtx-a6000", 0}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_error err = {0};
+        struct rl_device *d = rl_device_load(source_dir(), row[i].device, &err);
+        struct rl_machine m;
+        cr_assert_not_null(d, "%s", err.text);
+        rl_machine_init(&m, d, 1);
+        double want =
+            row[i].clock_hz > 0 ? 1024 * m.sm * row[i].clock_hz : m.rate[RL_FP16];
+        expect_near(rl_fp16_rate(&m), want, 2e-3);
+        rl_device_free(d);
+    }
+}
+
+/* A scan's tokens are steps of one kernel: the gap between kernels counts once for each
+ * of its few launches, not once a token. */
+Test(ggml, a_scan_waits_for_its_launches_alone)
+{
+    static const struct {
+        const struct rl_op_type *op;
+        const char *params;
+    } scan[] = {
+        {&rl_op_ssd_scan, "batch=1 seq_len=1024 heads=24 head_dim=64 state=128 groups=1 "
+                          "chunk=256 dtype=fp16 state_dtype=fp32"},
+        {&rl_op_selective_scan,
+         "batch=1 seq_len=1024 channels=1536 state=16 dtype=fp16 state_dtype=fp32"},
+    };
+    struct rl_machine m = {.sm = 100, .clock_hz = 1.7e9, .dram_net = 2e12, .gap_s = 1e-6};
+
+    for (size_t i = 0; i < sizeof scan / sizeof *scan; i++) {
+        const struct rl_impl *impl = rl_impl_find("ggml", scan[i].op, 0);
+        double p[RL_MAXPARAMS], c[RL_MAXCOEFS], once, part[RL_NBOUNDS] = {0};
+        struct rl_error err = {0};
+
+        cr_assert(!rl_op_parse(scan[i].op, scan[i].params, p, &err), "%s", err.text);
+        for (int k = 0; impl->coef[k].name; k++)
+            c[k] = impl->coef[k].prior;
+        m.gap_s = 1e-6;
+        once = impl->time(p, &m, c, part);
+        m.gap_s = 2e-6;
+        double more = impl->time(p, &m, c, NULL) - once;
+        cr_expect(more > 0 && more < 10e-6, "%s: %g s", scan[i].op->name, more);
+        cr_expect_gt(part[RL_B_SERIAL], 1024 * 10 / m.clock_hz);
     }
 }
 

@@ -1,11 +1,15 @@
 /* Software stacks as data: pages, masks, loading, slow paths, hosts and clocks.
  * Recorded peaks: SSM-Scope (sapmitra/SSM-Scope@574a2c2, Fig 5a) on an RTX 4090. */
+#include "breakdown.h"
 #include "memory.h"
 #include "ops.h"
 #include "schedule.h"
 #include "subject.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static struct subject open_subject(const char *hw, const char *model, const char *runtime,
                                    const char *dtype)
@@ -223,6 +227,103 @@ Test(stack, attention_falls_back)
     expect_kernel("3090", "zamba2-2.7b", "llamacpp-cuda", "fp16", "scores", "not 160");
 }
 
+/* Turing has no tensor units of bf16: no kernel written for them takes it there, whatever
+ * the stack's list of formats; Triton's and plain products run on the vector lanes, and
+ * ggml's kernels take fp16. */
+Test(stack, no_tensor_units_no_kernel_for_them)
+{
+    static const char *const none = "bf16 without its tensor units";
+    const struct rl_attn_call call = {128, 0, RL_DT_BF16, RL_DT_BF16};
+    struct rl_attn_refusal why;
+
+    expect_kernel("t4", "qwen2.5-1.5b", "vllm", "bf16", "triton", "capability 8.0");
+    expect_kernel("t4", "qwen2.5-1.5b", "sglang", "bf16", "triton", none);
+    expect_kernel("rtx-2080-ti", "qwen2.5-1.5b", "trtllm", "bf16", "scores", none);
+    expect_kernel("t4", "qwen2.5-1.5b", "hf-eager", "bf16", "scores", "capability 8.0");
+    expect_kernel("t4", "qwen2.5-1.5b", "sglang", "fp16", "flash", NULL);
+    struct subject s = open_subject("t4", "qwen2.5-1.5b", "llamacpp-cuda", "bf16");
+    cr_expect_str_eq(rl_attn_kernel(s.p, &call, &why)->name, "flash");
+    close_subject(&s);
+}
+
+static int find_attention(const struct rl_op_row *row, void *text)
+{
+    if (!strcmp(row->label, "attn") && !*(char *)text)
+        snprintf(text, 256, "%s", row->source);
+    return 0;
+}
+
+/* A kernel that has no entry is told by the entry of another, and the text says so. */
+Test(stack, whose_entry_it_is)
+{
+    static const struct {
+        const char *hw, *dtype;
+        bool other;
+    } row[] = {{"t4", "fp16", true}, {"t4", "bf16", false}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct subject s =
+            open_subject(row[i].hw, "mistral-7b-v0.3", "vllm", row[i].dtype);
+        struct rl_query q = {512, 1, 1, 0, RL_LOGITS_RUNTIME};
+        char text[256] = "";
+        cr_assert(!rl_breakdown(s.p, &q, find_attention, text));
+        cr_expect_eq(strstr(text, "by another kernel's entry") != NULL, row[i].other,
+                     "%s %s: %s", row[i].hw, row[i].dtype, text);
+        close_subject(&s);
+    }
+}
+
+/* The largest figure that a parameter has in a phase's rows of one label. */
+struct sought {
+    const char *phase, *label, *param;
+    double most;
+};
+
+static int find_most(const struct rl_op_row *row, void *arg)
+{
+    struct sought *s = arg;
+    const char *at = strstr(row->params, s->param);
+
+    if (at && !strcmp(row->label, s->label) && !strcmp(row->phase, s->phase))
+        s->most = fmax(s->most, atof(at + strlen(s->param)));
+    return 0;
+}
+
+/* Hymba's 128 memory tokens come once before the context and stay in the cache: beside
+ * the window too, which is full at 1,152 keys.  The head never sees them. */
+Test(stack, memory_tokens_stay_in_the_cache)
+{
+    struct subject s = open_subject("4090", "hymba-1.5b", "hf-eager", NULL);
+    struct {
+        double depth;
+        struct sought what;
+    } row[] = {{0, {"prefill", "attn", "q_len=", 1152}},
+               {0, {"prefill", "attn", "kv_len=", 1152}},
+               {0, {"prefill", "lm_head", "m=", 1024}},
+               {0, {"decode", "attn", "kv_len=", 1153}},
+               {512, {"prefill", "attn", "q_len=", 1024}},
+               {512, {"prefill", "attn", "kv_len=", 1664}},
+               {512, {"prefill", "lm_head", "m=", 1024}},
+               {512, {"decode", "attn", "kv_len=", 1665}}};
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct rl_query q = {1024, 1, 2, row[i].depth, RL_LOGITS_ALL};
+        struct sought got = row[i].what;
+        got.most = 0;
+        cr_assert(!rl_breakdown(s.p, &q, find_most, &got));
+        cr_expect_eq(got.most, row[i].what.most, "depth %g, %s %s %s%g, not %g",
+                     row[i].depth, got.phase, got.label, got.param, got.most,
+                     row[i].what.most);
+    }
+    struct sought early = {"prefill", "attn", "window=", 0}, late = early;
+    struct rl_query q = {1024, 1, 2, 0, RL_LOGITS_LAST};
+    cr_assert(!rl_breakdown(s.p, &q, find_most, &early));
+    q.ctx = 1025;
+    cr_assert(!rl_breakdown(s.p, &q, find_most, &late));
+    cr_expect(early.most == 0 && late.most == 1024, "%g, %g", early.most, late.most);
+    close_subject(&s);
+}
+
 /* vLLM's FlashAttention reads fp8 caches on Hopper only; elsewhere FlashInfer does, with
  * heads of 64, 128 and 256, and Triton with others. */
 Test(stack, attention_by_cache_format)
@@ -376,6 +477,12 @@ Test(stack, reserved_interval_has_no_step)
         cr_expect_gt(p.memory.reserved_lo, 0.99 * before, "%d tokens: %.4g after %.4g",
                      ctx, p.memory.reserved_lo, before);
         cr_expect_lt(p.memory.reserved_lo, p.memory.reserved);
+        cr_expect_leq(p.memory.reserved, p.memory.reserved_hi);
+        cr_expect_geq(p.memory.reserved_lo,
+                      p.memory.weights + p.memory.kv_cache + p.memory.state);
+        cr_expect_leq(p.memory.reserved_hi + p.memory.runtime,
+                      fmax(p.memory.capacity, p.memory.reserved + p.memory.runtime) *
+                          (1 + s.p->mem.spread_reserved));
         before = p.memory.reserved_lo;
     }
     close_subject(&s);
