@@ -79,7 +79,8 @@ Test(ggml, lanes_bind_where_bandwidth_is_plenty)
  * May 2024, XiongjieDai/GPU-Benchmarks-on-LLM-Inference): F16, 512 and 8,192 tokens from
  * an empty cache, M1 Max 18.75 and 15.03 tokens/s, M2 Ultra 36.90 and 30.68.  That M1 Max
  * sits in a laptop that slows down: its prompts of 1,024 tokens run 19 % slower than
- * those of 512, and ggml-org/llama.cpp discussion 4167 has another one in a quarter more.
+ * those of 512, and ggml-org/llama.cpp discussion 4167 has another one in a quarter more;
+ * one set of numbers for all parts leaves it 10 and 11 % too fast.
  */
 Test(ggml, apple_cores_bind_at_depth)
 {
@@ -89,8 +90,8 @@ Test(ggml, apple_cores_bind_at_depth)
     expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 36.90, 0.1);
     expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 30.68, 0.1);
     a.device = "apple-m1-max";
-    expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 18.75, 0.15);
-    expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 15.03, 0.15);
+    expect_near(ask(a, query(1, 512)).decode_tokens_per_s, 18.75, 0.12);
+    expect_near(ask(a, query(1, 8192)).decode_tokens_per_s, 15.03, 0.12);
 }
 
 /* Without flash attention every score is written; the masked half too. */
@@ -137,24 +138,25 @@ Test(ggml, a_full_launch_queue_holds_the_pipeline)
 
 /* Nothing of Ada's GeForce parts, the RTX 6000 Ada and Hopper was fitted to: the same
  * source, 512 tokens of Llama-3 8B.  GeForce parts clock above their sheets, and power
- * holds the others below. */
+ * holds the others below.  The H100's own BLAS is the common GEMM model at the priors of
+ * all stacks, of which none is llama.cpp: 16 % fast. */
 Test(ggml, parts_that_nothing_was_fitted_to)
 {
     static const struct {
         const char *device, *dtype;
-        double prefill, decode;
-    } row[] = {{"rtx-4090", "fp16", 9382.00, 54.84},
-               {"rtx-4090", "q4_k_m", 7138.99, 130.58},
-               {"rtx-4080", "q4_k_m", 5389.74, 108.15},
-               {"rtx-3070-8gb", "q4_k_m", 2402.51, 72.79},
-               {"rtx-6000-ada", "q4_k_m", 5791.74, 133.44},
-               {"h100-pcie-80gb", "q4_k_m", 8125.45, 145.55}};
+        double prefill, within, decode;
+    } row[] = {{"rtx-4090", "fp16", 9382.00, 0.05, 54.84},
+               {"rtx-4090", "q4_k_m", 7138.99, 0.08, 130.58},
+               {"rtx-4080", "q4_k_m", 5389.74, 0.15, 108.15},
+               {"rtx-3070-8gb", "q4_k_m", 2402.51, 0.08, 72.79},
+               {"rtx-6000-ada", "q4_k_m", 5791.74, 0.15, 133.44},
+               {"h100-pcie-80gb", "q4_k_m", 8125.45, 0.18, 145.55}};
 
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct asked a = {
             row[i].device, "llama-3-8b", "llamacpp-cuda-2024", row[i].dtype, 1, 0, 0};
-        /* the H100 PCIe, at 310 W in the source, comes out 16 % fast */
-        expect_near(ask(a, query(512, 1)).prefill_tokens_per_s, row[i].prefill, 0.17);
+        expect_near(ask(a, query(512, 1)).prefill_tokens_per_s, row[i].prefill,
+                    row[i].within);
         expect_near(ask(a, query(1, 512)).decode_tokens_per_s, row[i].decode, 0.12);
     }
 }
@@ -427,7 +429,8 @@ Test(ggml, recorded_runs_inside_their_intervals)
 }
 
 /* Int8 products are bound by what an SM unpacks and scales a clock, on an H100 as on a
- * 3090: Llama-2 7B Q4_0, prompt of 512, ggml-org/llama.cpp discussion 15013. */
+ * 3090: Llama-2 7B Q4_0, prompt of 512, ggml-org/llama.cpp discussion 15013.  One rate
+ * for all ten parts leaves the Orin, of 16 SMs at 1.3 GHz, 18 % too slow. */
 Test(ggml, int8_blocks_follow_the_clock)
 {
     struct asked a = {"h100-sxm-80gb", "llama-2-7b", "llamacpp-cuda", "q4_0", 1, 0, -1};

@@ -1,6 +1,7 @@
 /* Software stacks as data: pages, masks, loading, slow paths, hosts and clocks.
  * Recorded peaks: SSM-Scope (sapmitra/SSM-Scope@574a2c2, Fig 5a) on an RTX 4090. */
 #include "breakdown.h"
+#include "cost.h"
 #include "memory.h"
 #include "ops.h"
 #include "schedule.h"
@@ -271,6 +272,36 @@ Test(stack, whose_entry_it_is)
                      "%s %s: %s", row[i].hw, row[i].dtype, text);
         close_subject(&s);
     }
+}
+
+/* Small kernels that a stack runs beside a node's own cost a gap each, count as
+ * elementwise work and are in none of the kernel's own time. */
+Test(stack, small_kernels_beside_a_nodes_own)
+{
+    struct subject s = open_subject("a100", "mamba2-1.3b", "hf-eager", NULL);
+    struct rl_pass pass = {1, 1024, 1024, 1, 1024};
+    int found = 0;
+
+    for (int i = 0; i < s.p->nnodes; i++) {
+        struct rl_bound_node b = s.p->node[i];
+        struct rl_cost with, alone;
+        struct rl_sum sum = {0};
+        struct rl_own_error own = {0, 0};
+        rl_cost_of(s.p, &b, &pass, 0, &with);
+        if (!(with.beside > 0))
+            continue;
+        found++;
+        expect_near(with.beside, b.beside[0] * s.p->machine.gap_s, 1e-12);
+        cr_expect_lt(b.beside[0], b.launches[0], "%s", b.node->label);
+        rl_cost_add(s.p, &b, &with, 2, &sum, &own);
+        expect_near(sum.by_class[RL_CLS_ELEMENTWISE], 2 * with.beside, 1e-12);
+        expect_near(sum.gpu, 2 * with.seconds, 1e-12);
+        b.beside[0] = 0;
+        rl_cost_of(s.p, &b, &pass, 0, &alone);
+        expect_near(with.seconds - alone.seconds, with.beside, 1e-9);
+    }
+    cr_expect_gt(found, 0);
+    close_subject(&s);
 }
 
 /* The largest figure that a parameter has in a phase's rows of one label. */
