@@ -25,6 +25,7 @@ static const double LEAST = 0.005; /* log error that is never excluded */
 static const double NEAR = 0.02;   /* errors far below this are as good as this one */
 /* Of the power: about its size, −0.10 ± 0.10 in 57 kernels of experts; and at most. */
 static const double POWER_SD = 0.12, POWER_MAX = 0.5;
+static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
 /* Variance of log |x| of a normal x: what one error says of its spread. */
 static const double LOG_NORMAL = 1.2337; /* π²/8 */
 
@@ -154,6 +155,8 @@ void rl_residual_of(const struct rl_left_out *e, int without, struct rl_residual
     fit_spread(&w, &out->spread);
     double wide = e->by_row ? 1 : stretch(&w);
     struct range q = quantiles(&w, 0, 0);
-    out->lo = q.lo * wide;
-    out->hi = q.hi * wide;
+    /* few shapes leave no more open than the operator's prior alone does */
+    double most = e->few ? Z90 * e->row->op->log_sd : INFINITY;
+    out->lo = fmin(q.lo, fmax(q.lo * wide, -most));
+    out->hi = fmax(q.hi, fmin(q.hi * wide, most));
 }

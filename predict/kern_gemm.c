@@ -249,7 +249,8 @@ struct part {
 
 struct best {
     double seconds, tensor, l2;
-    double pipe; /* s of its multiply-adds alone, at the sustained rate */
+    double core3, reduce; /* cube of what an SM does; s of adding up k's parts */
+    double pipe;          /* s of its multiply-adds alone, at the sustained rate */
 };
 
 /* Bytes of one k that a CTA reads from L2 itself; its neighbours in the cluster give it
@@ -284,15 +285,16 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 
 /* One tile, k split into parts of `share`: cube of seconds without the reduction. */
 static double try_split(const struct gemm *g, const struct part *p, double split,
-                        double share, double *tensor, double *l2)
+                        double share, struct best *out)
 {
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
-    *tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
-    *l2 = fmax(per, waves * g->port) * p->load * share;
     double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
-    return cube(*tensor) + cube(*l2) + cube(dram) + cube(p->few * share) +
-           g->chain3 * cube(share * even);
+    out->tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
+    out->l2 = fmax(per, waves * g->port) * p->load * share;
+    out->pipe = waves * share * p->area * g->pipe_s;
+    out->core3 = cube(out->tensor) + cube(out->l2) + g->chain3 * cube(share * even);
+    return out->core3 + cube(dram) + cube(p->few * share);
 }
 
 /* The best of all tiles and splits.  One split of all tiles at a time: the
@@ -302,13 +304,14 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
                    int nsplits, struct best *best)
 {
     struct part part[RL_GEMM_MAXTILES];
+    struct best now = {0};
     int left = 0;
     for (int i = 0; i < n; i++)
         if (g->m > tile[i].below)
             part[left++] = part_of(g, &tile[i]);
     for (int i = 0; i < nsplits && left; i++) {
         double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        double room = best->seconds - reduce, cubes = cube(room), tensor, l2;
+        double room = best->seconds - reduce, cubes = cube(room);
         int in = left;
         bool better = false;
         if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
@@ -318,30 +321,29 @@ static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
             const struct part *p = &part[j];
             if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
                 continue;
-            double c = try_split(g, p, s, 1 / s, &tensor, &l2);
+            double c = try_split(g, p, s, 1 / s, &now);
             if (c < cubes) {
                 cubes = c;
-                best->tensor = tensor;
-                best->l2 = l2;
-                best->pipe = l2 / p->load * p->area * g->pipe_s;
+                *best = now;
                 better = true;
             }
             part[left++] = *p;
         }
-        if (better)
-            best->seconds = reduce + rl_cbrt(cubes);
+        if (!better)
+            continue;
+        best->reduce = reduce;
+        best->seconds = reduce + rl_cbrt(cubes);
     }
 }
 
 /* On a part of slower tensor units: the tile that is best without them, as the library
- * was tuned, and then all but DRAM hidden behind them. */
+ * was tuned, and then all that its SMs do hidden behind them; DRAM is not of the SMs. */
 static void behind_tensor(const struct gemm *g, struct best *best)
 {
-    double slower = rl_behind_tensor(best->tensor, best->pipe, g->slow);
-    double cubes = cube(best->seconds) + cube(slower) - cube(best->tensor);
+    double cubes = cube(best->seconds - best->reduce) - best->core3;
 
-    best->seconds = rl_cbrt(cubes);
-    best->tensor = slower;
+    best->tensor = rl_behind_tensor(rl_cbrt(best->core3), best->pipe, g->slow);
+    best->seconds = best->reduce + rl_cbrt(cubes + cube(best->tensor));
 }
 
 /* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
@@ -380,7 +382,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     prepare(&g, mc, dt, c);
-    struct best best = {INFINITY, 0, 0, 0};
+    struct best best = {.seconds = INFINITY};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
     if (g.slow > 1)
         behind_tensor(&g, &best);

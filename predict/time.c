@@ -175,8 +175,6 @@ static double carried_seconds(const struct rl_op_type *op, const double *p,
     if (c->slow > 0)
         carried.slow = c->slow;
     double s = op->time(p, &carried, c->coef, part);
-    if (op->cls != RL_CLS_GEMM && op->cls != RL_CLS_MOE)
-        return s;
     op->work(p, &w);
     return fmax(s, w.flop / most(&carried, w.unit));
 }

@@ -330,6 +330,10 @@ Test(gemm_kernel, hides_behind_slower_tensor_units)
     cr_expect_lt(gemm_at(&half, 0, 131072, 3072, 768), 1.06 * tensor);
     cr_expect_lt(gemm_at(&half, 0, 16, 4096, 4096),
                  1.01 * gemm_at(&full, 0, 16, 4096, 4096));
+    /* the slower units wait for whole waves too: a tile more than there are SMs */
+    double wave = gemm_at(&half, 0, 128 * half.sm, 128, 8192);
+    double more = gemm_at(&half, 0, 128 * (half.sm + 1), 128, 8192);
+    cr_expect(more > 1.15 * wave, "%g, %g s", wave, more);
     full.slow = 1;
     struct rl_machine none = machine();
     cr_expect_eq(gemm_at(&full, 0, 1024, 3072, 768), gemm_at(&none, 0, 1024, 3072, 768));

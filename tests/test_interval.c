@@ -90,3 +90,20 @@ Test(interval, few_shapes_are_alike_at_all_times_and_both_sides)
     cr_expect(rl_residual_is_few(5, 1000, false) && !rl_residual_is_few(6, 12, false));
     cr_expect(rl_residual_is_few(1, 18, true) && !rl_residual_is_few(1, 19, true));
 }
+
+/* Three shapes, one of which errs far more than the others: the stretch that would hold
+ * it ends at what the operator's prior leaves open. */
+Test(interval, few_shapes_are_no_wider_than_the_prior)
+{
+    static struct made m;
+    struct rl_residual r;
+
+    make(&m, 0);
+    m.e.n = 3 * TIMES;
+    m.e.few = true;
+    for (int i = 0; i < 3 * TIMES; i++)
+        m.error[i] = i < TIMES ? 0.5 : 0.02;
+    rl_residual_of(&m.e, -1, &r);
+    cr_expect(r.hi >= 0.5 && r.hi <= 1.645 * m.row[0].op->log_sd + 1e-12, "hi %g", r.hi);
+    expect_near(r.lo, -r.hi, 0);
+}
