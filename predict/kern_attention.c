@@ -16,6 +16,7 @@
 #include "kern_root.h"
 #include "kernels.h"
 #include "ops.h"
+#include "tick.h"
 
 #include <math.h>
 
@@ -291,6 +292,6 @@ double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *
         part[RL_B_MEMORY] = memory + glue;
         part[RL_B_LAUNCH] = fixed * us;
     }
-    return fixed * us + merge + glue +
-           pow(pow(busy, c[JOIN]) + pow(memory, c[JOIN]), 1 / c[JOIN]);
+    return rl_ticked(m, fixed * us + merge + glue +
+                            pow(pow(busy, c[JOIN]) + pow(memory, c[JOIN]), 1 / c[JOIN]));
 }

@@ -18,6 +18,7 @@
 #include "kern_memory.h"
 #include "kernels.h"
 #include "ops.h"
+#include "tick.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -381,6 +382,6 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
         part[RL_B_LAUNCH] = fixed * us + append;
         part[RL_B_SERIAL] = ctas;
     }
-    return fixed * us + append + copies +
-           pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]);
+    return rl_ticked(m, fixed * us + append + copies +
+                            pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]));
 }

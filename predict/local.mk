@@ -59,7 +59,7 @@ librl_la_SOURCES += \
 	predict/kern_torch.c \
 	predict/kern_impl.c \
 	predict/kern_impl.h \
-	predict/kern_root.h \
+	predict/kern_root.h predict/tick.h \
 	predict/kern_mla.c \
 	predict/kern_scan.c \
 	predict/kern_update.c \

@@ -2,6 +2,7 @@
  * coefficients drawn anywhere within their bounds. */
 #include "ops.h"
 #include "test.h"
+#include "tick.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -447,4 +448,27 @@ Test(kern_attention, hides_behind_slower_tensor_units)
     struct rl_work w = {0};
     op->work(p, &w);
     cr_expect(t < carried && t > fast && t > w.flop / half.rate[RL_BF16]);
+}
+
+/* Calls as measured on Blackwell lie near whole ticks while they are short, on a curve
+ * that grows and does not jump; within a model, and on other parts, nothing changes. */
+Test(attention, blackwell_counts_in_ticks)
+{
+    struct rl_machine m;
+    h100(&m, 1);
+    cr_expect_eq(rl_ticked(&m, 9e-6), 9e-6);
+    m.cc = 100;
+    double before = 0;
+    for (double t = 1e-6; t < 100e-6; t += 1e-9) {
+        double ticked = rl_ticked(&m, t);
+        cr_assert(ticked >= before, "%g s: %g after %g", t, ticked, before);
+        cr_assert(t < 2e-6 || (fabs(ticked - t) < 1.1e-6 && ticked - before < 2e-8),
+                  "%g s: %g after %g", t, ticked, before);
+        before = ticked;
+    }
+    expect_near(rl_ticked(&m, 9e-6), (4 * 2.048 + 0.45) * 1e-6, 0.01);
+    expect_near(rl_ticked(&m, 8.3e-6), (4 * 2.048 + 0.45) * 1e-6, 0.01);
+    expect_near(rl_ticked(&m, 60e-6), 60e-6, 1e-3);
+    m.warm = 0;
+    cr_expect_eq(rl_ticked(&m, 9e-6), 9e-6);
 }
