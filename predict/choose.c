@@ -7,6 +7,7 @@
  * or in µs, so that carrying one over to another device rescales it with that
  * device's ceilings.
  */
+#include "choose_distance.h"
 #include "gemm_tiles.h"
 #include "ops.h"
 #include "time.h"
@@ -15,10 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Distances.  A step up the list always outweighs all below it. */
-static const double D_VERSION = 1, D_RUNTIME = 20, D_LIBRARY = 10, D_IMPL = 30, D_KV = 4,
-                    D_DTYPE = 60, D_DEVICE = 100, D_ARCH = 40, D_KERNEL = 300;
-/* Beyond this the prior is the better guess. */
+/* Beyond this distance the prior is the better guess. */
 static const double D_MAX = 1000;
 
 /* Log standard deviation that a step adds to the entry's own residual: another
@@ -34,167 +32,6 @@ static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
  * kv_len), 4 to 43 % in 23 entries of GEMM and attention on A100 and H100, median
  * 13.  The rest is each shape's own, so that it averages out over a model. */
 static const double COMMON_VARIANCE = 0.13;
-
-/* Where an architecture stands: its generation, its tensor instructions (mma.sync
- * of a warp near 0, wgmma and tcgen05 of a warp group from 2 on), and whether it is
- * the HBM and NVLink part of its generation or the GDDR/LPDDR and PCIe part. */
-struct place {
-    int cc;
-    double generation, unit;
-    int hbm;
-};
-static const struct place places[] = {
-    {70, 0, -1, 1},    {75, 0.5, -0.5, 0}, {80, 1.5, 0, 1},  {86, 1.7, 0.1, 0},
-    {87, 1.7, 0.1, 0}, {89, 2, 0.25, 0},   {90, 3, 2, 1},    {100, 4, 2.75, 1},
-    {103, 4, 2.75, 1}, {110, 3.5, 2.5, 0}, {120, 3, 0.5, 0}, {121, 3, 0.5, 0},
-};
-
-static const struct place *place_of(int cc)
-{
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (places[i].cc == cc)
-            return &places[i];
-    return NULL;
-}
-
-/* Does the tensor core set most of the operator's time?  Of attention all but the
- * decode of plain heads, which streams its cache. */
-static bool is_tensor_bound(const struct rl_op_type *op)
-{
-    return op->cls == RL_CLS_GEMM || op->cls == RL_CLS_MOE ||
-           (op->cls == RL_CLS_ATTENTION && op != &rl_op_attention_decode);
-}
-
-/* Steps between two architectures: libraries are written for the tensor
- * instructions; what streams memory follows the generation and the kind of
- * memory; collectives above all the link.  ∞ where nothing can be said. */
-static double arch_distance(const struct rl_op_type *op, int a, int b)
-{
-    if (a == b)
-        return 0;
-    const struct place *pa = place_of(a), *pb = place_of(b);
-    if (!pa || !pb)
-        return INFINITY;
-    double memory = pa->hbm != pb->hbm ? 1 : 0;
-    if (is_tensor_bound(op))
-        return fabs(pa->unit - pb->unit) + 0.5 * memory;
-    if (op->cls == RL_CLS_COMM)
-        memory *= 1.5;
-    return fabs(pa->generation - pb->generation) + memory;
-}
-
-static double steps_between(const struct rl_kernel *k, const struct rl_device *d)
-{
-    return arch_distance(k->op, k->cc, d->cc);
-}
-
-/* Length of "vllm" in "vllm-0.24.0"; ids themselves hold dashes. */
-static size_t id_length(const char *name)
-{
-    for (const char *s = name; *s; s++)
-        if (*s == '-' && s[1] >= '0' && s[1] <= '9')
-            return (size_t)(s - name);
-    return strlen(name);
-}
-
-static bool same_id(const char *a, const char *b)
-{
-    size_t n = id_length(a);
-    return n == id_length(b) && !strncmp(a, b, n);
-}
-
-/* Is the stack one of the ids up to an empty one, whatever its version? */
-static bool is_one_of(const char *name, const char *const *ids)
-{
-    while (**ids && !same_id(name, *ids))
-        ids++;
-    return **ids != 0;
-}
-
-/* Stacks that call the same libraries (cuBLAS, flash-attention, Triton), so
- * that one's entry says something of another's kernel. */
-static bool is_torch_stack(const char *name)
-{
-    static const char *const ids[] = {"vllm",
-                                      "sglang",
-                                      "trtllm",
-                                      "hf-eager",
-                                      "hf-eager-slow",
-                                      "mamba-ssm-eager",
-                                      "pytorch-cudagraph",
-                                      ""};
-    return is_one_of(name, ids);
-}
-
-/* Stacks whose convolutions are causal-conv1d's CUDA kernels, a CTA per channel; the
- * others' are Triton's, under the same name.  SGLang's of 0.5.10 come out as that. */
-static bool is_cuda_conv(const char *name)
-{
-    static const char *const ids[] = {"trtllm", "hf-eager", "mamba-ssm-eager", ""};
-    return is_one_of(name, ids) || !strcmp(name, "sglang-0.5.10");
-}
-
-/* Two kernels differ more than two devices: TensorRT-LLM's convolutions are 58 to 68 %
- * off by another stack's of the same device, 4 to 13 by its own of another. */
-static double kernel_distance(const struct rl_kernel *k, const char *runtime)
-{
-    bool conv = k->op->cls == RL_CLS_CONV;
-    return conv && is_cuda_conv(k->runtime) != is_cuda_conv(runtime) ? D_KERNEL : 0;
-}
-
-static double runtime_distance(const struct rl_kernel *k, const char *name)
-{
-    if (!name || k->op->cls == RL_CLS_COMM) /* every stack calls the same NCCL */
-        return 0;
-    if (!strcmp(k->runtime, name))
-        return 0;
-    double kernel = kernel_distance(k, name);
-    if (same_id(k->runtime, name))
-        return kernel + (name[id_length(name)] ? D_VERSION : 0);
-    if (!is_torch_stack(k->runtime) || !is_torch_stack(name))
-        return INFINITY;
-    return kernel + (same_id(k->runtime, "vllm") ? D_RUNTIME : D_RUNTIME + 1);
-}
-
-/* bf16 and fp16 run the same kernels at the same rate. */
-static enum rl_unit alike(enum rl_unit u)
-{
-    return u == RL_BF16 ? RL_FP16 : u;
-}
-
-static double dtype_distance(const struct rl_kernel *k, enum rl_dtype dt,
-                             enum rl_dtype kv)
-{
-    double dist = k->kv_dtype == kv ? 0 : D_KV;
-    if (k->dtype == dt)
-        return dist;
-    const struct rl_dtype_info *a = rl_dtype(k->dtype), *b = rl_dtype(dt);
-    if (a->weight_only == b->weight_only && alike(a->unit) == alike(b->unit))
-        return dist + D_DTYPE / 4; /* bf16 and fp16, fp8 and block fp8 */
-    return dist + D_DTYPE + (a->weight_only != b->weight_only ? D_DTYPE : 0);
-}
-
-static double impl_distance(const struct rl_kernel *k, const char *impl)
-{
-    if (!impl || !strcmp(impl, k->impl))
-        return 0;
-    const char *library = rl_library_of(impl);
-    const char *its = rl_library_of(k->impl);
-    return library && its && !strcmp(library, its) ? D_LIBRARY : D_IMPL;
-}
-
-static double distance(const struct rl_kernel *k, const struct rl_device *d,
-                       const char *runtime, const char *impl, enum rl_dtype dt,
-                       enum rl_dtype kv)
-{
-    double other = impl_distance(k, impl);
-    double dist = runtime_distance(k, runtime) + dtype_distance(k, dt, kv) + other;
-    bool here = !strcmp(k->device, d->id);
-    /* one kernel or eight: what a step costs here says nothing of it there */
-    if (other > 0 && !here && k->op->cls == RL_CLS_SCAN)
-        return INFINITY;
-    return here ? dist : dist + D_DEVICE + D_ARCH * steps_between(k, d);
-}
 
 /* The variants of what is asked for, where they are known without its rows. */
 static void use_known(const struct rl_ask *a, double *coef)
@@ -241,7 +78,7 @@ static void draw_to_prior(const struct rl_kernel *k, double far, double *coef)
     const struct rl_op_type *op = k->op;
     if (op->cls != RL_CLS_COMM && op->cls != RL_CLS_MOE)
         return;
-    const struct place *at = place_of(k->cc);
+    const struct rl_place *at = rl_place_of(k->cc);
     double keep = 1 / (1 + far);
     if (op->cls == RL_CLS_COMM)
         keep = at && !at->hbm ? 1 : keep * keep; /* GDDR parts: the host's bus */
@@ -337,8 +174,9 @@ static bool same_die(const struct rl_kernel *k, const struct rl_device *d)
 /* The spread that carrying entry k over to another device adds. */
 static double carried_sd(const struct rl_kernel *k, const struct rl_ask *a)
 {
-    double device =
-        same_die(k, a->d) ? SD_SISTER : SD_DEVICE + SD_PER_ARCH * steps_between(k, a->d);
+    double device = same_die(k, a->d)
+                        ? SD_SISTER
+                        : SD_DEVICE + SD_PER_ARCH * rl_steps_between(k, a->d);
     bool same = !a->impl || !strcmp(a->impl, k->impl);
     double prior = (same ? OF_PRIOR_SAME : OF_PRIOR_OTHER) * k->op->log_sd;
     double dtype = same_format(k->dtype, a->dtype) ? 0 : SD_DTYPE;
@@ -357,16 +195,16 @@ static void use_entry(const struct rl_kernel *k, double dist, const struct rl_as
     out->share = sqrt(COMMON_VARIANCE);
     bool here = !strcmp(k->device, a->d->id);
     out->trust =
-        !here ? RL_TRUST_ARCH : (dist < D_VERSION ? RL_TRUST_ENTRY : RL_TRUST_SISTER);
-    if (here && dist >= D_VERSION) {
+        !here ? RL_TRUST_ARCH : (dist < RL_D_VERSION ? RL_TRUST_ENTRY : RL_TRUST_SISTER);
+    if (here && dist >= RL_D_VERSION) {
         double format = same_format(k->dtype, a->dtype)  ? 0
                         : is_own_kernel(k->op, a->dtype) ? SD_FORMAT
                                                          : SD_DTYPE;
-        widen(out, hypot(dist < D_LIBRARY ? SD_SISTER : SD_RUNTIME, format));
+        widen(out, hypot(dist < RL_D_LIBRARY ? SD_SISTER : SD_RUNTIME, format));
     }
     if (!here) {
         rescale(k, a, out);
-        draw_to_prior(k, (dist - D_DEVICE) / D_ARCH, out->coef);
+        draw_to_prior(k, (dist - RL_D_DEVICE) / RL_D_ARCH, out->coef);
         use_known(a, out->coef);
         widen(out, carried_sd(k, a));
     }
@@ -390,7 +228,7 @@ static bool nearer(const struct near *a, const struct near *b)
 static bool says_less_than_prior(const struct rl_kernel *k, const struct rl_ask *a)
 {
     return k->op == &rl_op_attention_decode && strcmp(k->device, a->d->id) != 0 &&
-           impl_distance(k, a->impl) >= D_IMPL;
+           rl_impl_distance(k, a->impl) >= RL_D_IMPL;
 }
 
 /* The entries nearest to what is asked, at most `most`, nearest first. */
@@ -401,8 +239,7 @@ static int nearest(const struct rl_ask *a, int most, struct near *out)
         const struct rl_kernel *k = rl_kernel_db_at(a->db, i);
         if (k->op != a->op || (a->without && !strcmp(k->device, a->d->id)))
             continue;
-        struct near it = {k,
-                          distance(k, a->d, a->runtime, a->impl, a->dtype, a->kv_dtype)};
+        struct near it = {k, rl_entry_distance(k, a)};
         if (!(it.dist < D_MAX) || says_less_than_prior(k, a) ||
             (n == most && !nearer(&it, &out[n - 1])))
             continue;
@@ -427,12 +264,12 @@ void rl_choose_by(const struct rl_ask *a, struct rl_choice *out)
  * by chance: it goes, unless it is the nearest itself.  Returns how many are left. */
 static int of_one_kind(const struct rl_ask *a, struct near *it, int n)
 {
-    const struct place *at = place_of(a->d->cc);
+    const struct rl_place *at = rl_place_of(a->d->cc);
     if (a->op->cls != RL_CLS_GEMM || !at)
         return n;
     int left = 0;
     for (int i = 0; i < n; i++) {
-        const struct place *its = place_of(it[i].k->cc);
+        const struct rl_place *its = rl_place_of(it[i].k->cc);
         if (i == 0 || (its && (its->unit > 1) == (at->unit > 1)))
             it[left++] = it[i];
     }

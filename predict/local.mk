@@ -14,6 +14,8 @@ librl_la_SOURCES += \
 	predict/calibrate.c \
 	predict/calibrate.h \
 	predict/choose.c \
+	predict/choose_distance.c \
+	predict/choose_distance.h \
 	predict/choose_impl.c \
 	predict/cost.c \
 	predict/cost.h \
@@ -59,7 +61,7 @@ librl_la_SOURCES += \
 	predict/kern_torch.c \
 	predict/kern_impl.c \
 	predict/kern_impl.h \
-	predict/kern_root.h predict/tick.h \
+	predict/kern_root.h \
 	predict/kern_mla.c \
 	predict/kern_scan.c \
 	predict/kern_update.c \
@@ -114,6 +116,7 @@ librl_la_SOURCES += \
 	predict/schedule.h \
 	predict/throttle.c \
 	predict/throttle.h \
+	predict/tick.h \
 	predict/time.c \
 	predict/time.h \
 	predict/validate.c \
