@@ -125,11 +125,12 @@ void rl_b_elementwise(struct rl_build *b, const char *label, const char *glue,
     }
 }
 
-void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym sym, double width)
+void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym rows,
+                     enum rl_sym sym, double width)
 {
     struct rl_node *n = rl_b_node(b, "elementwise", glue);
 
-    rl_b_arg(b, n, "rows", b->t, 1);
+    rl_b_arg(b, n, "rows", rows, 1);
     rl_b_arg(b, n, "width", sym, width);
     if (n) {
         n->glue = glue;

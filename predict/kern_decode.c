@@ -149,9 +149,10 @@ static double block_keys(const struct call *a, const double *c)
     return a->d <= 128 || (a->d <= 192 && fp8) ? 128 : a->d <= 192 ? 96 : 64;
 }
 
-/* Keys read: all, or from the block on in which the window begins.  Of other libraries
+/* Keys read: all, or from the block on in which the window begins; within a model, whose
+ * sequences are of all lengths, half a block before the window.  Of other libraries
  * the place of the blocks is not known: half a block of 96 on either side. */
-static double keys_read(const struct call *a, const double *c)
+static double keys_read(const struct call *a, const struct rl_machine *m, const double *c)
 {
     enum { ENDS = 96 };
     double first = a->s - a->l - a->window + 1;
@@ -161,6 +162,8 @@ static double keys_read(const struct call *a, const double *c)
     if (c[PACK] < 2)
         return fmin(a->s, a->s - first + ENDS);
     double block = block_keys(a, c);
+    if (!(m->warm > 0))
+        return fmin(a->s, a->s - first + (block - 1) / 2);
     return a->s - block * floor(first / block);
 }
 
@@ -179,7 +182,7 @@ static void call_of(const double *p, const struct rl_machine *m, const double *c
     if (p[RL_ATT_CHUNK] > 0)
         a->window = fmod(a->s - 1, p[RL_ATT_CHUNK]) + 1;
     a->kvb = rl_dtype_bytes((enum rl_dtype)p[RL_ATT_KV_DTYPE]);
-    a->keys = keys_read(a, c);
+    a->keys = keys_read(a, m, c);
     a->unit = dt->act_bytes < 2 ? RL_BF16 : dt->unit;
     double group = a->heads / a->kv_heads;
     a->alt = runs_vector(a, m, c, group);

@@ -58,6 +58,8 @@ struct rl_machine {
     double light[RL_NUNITS]; /* FLOP/s of the sheet, after fall-back; > 0 */
     double peak[RL_NUNITS];  /* the same at the clock held */
     double rate[RL_NUNITS];  /* sustained FLOP/s */
+    double most[RL_NUNITS];  /* no kernel goes beyond: measured at most, else the peak; 0:
+                                not told */
     double tdp_w;            /* 0: unknown */
     double dram_peak, dram;  /* bytes/s: sheet, sustained */
     double dram_net;         /* bytes/s: the sheet's less inline ECC */

@@ -36,6 +36,10 @@ static void init_units(struct rl_machine *m, const struct rl_device *d)
         m->light[u] = d->peak[real].v;
         m->peak[u] = d->peak[real].v * held;
         m->rate[u] = d->rate[real].v;
+        m->most[u] = held > 1 ? m->peak[u]
+                     : d->rate[real].kind >= RL_KIND_BURST
+                         ? fmax(d->rate[real].hi, d->rate[real].v)
+                         : fmax(m->peak[u], m->rate[u]);
     }
 }
 
@@ -153,14 +157,11 @@ void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, dou
     *hi = seconds * exp(at * c->log_hi);
 }
 
-/* FLOP/s beyond which no kernel of a unit goes: what slower units sustain, else the peak
- * at the clock held; where no clock is known to be held above the sheet's, what was
- * measured. */
+/* FLOP/s beyond which no kernel of a unit goes: what slower units sustain, else the
+ * machine's most. */
 static double most(const struct rl_machine *m, enum rl_unit u)
 {
-    if (rl_slow(m, u) > 1)
-        return rl_pipe(m, u);
-    return m->peak[u] > m->light[u] ? m->peak[u] : fmax(m->peak[u], m->rate[u]);
+    return rl_slow(m, u) > 1 ? rl_pipe(m, u) : m->most[u];
 }
 
 /* A coefficient from another part or format, or a prior, may be more than this one's
@@ -176,7 +177,10 @@ static double carried_seconds(const struct rl_op_type *op, const double *p,
         carried.slow = c->slow;
     double s = op->time(p, &carried, c->coef, part);
     op->work(p, &w);
-    return fmax(s, w.flop / most(&carried, w.unit));
+    double top = most(&carried, w.unit), least = top > 0 ? w.flop / top : 0;
+    if (part && least > s)
+        part[RL_B_COMPUTE] = least;
+    return fmax(s, least);
 }
 
 double rl_op_seconds(const struct rl_op_type *op, const double *p,

@@ -320,8 +320,8 @@ static double rate_of(const char *id, const char *op, const char *params)
     return rate;
 }
 
-/* TFLOP/s of a torch matmul, or of the sheet at the clock held, where half-rate tensor
- * units say nothing of a unit. */
+/* TFLOP/s of a torch matmul (at full rate its upper end), or of the sheet at the clock
+ * held, where half-rate tensor units say nothing of a unit. */
 Test(choose, no_unit_goes_beyond_its_rate)
 {
     static const char moe[] = "tokens=65536 hidden=4096 inter=14336 experts=8 topk=2 ";
@@ -333,6 +333,7 @@ Test(choose, no_unit_goes_beyond_its_rate)
                {"rtx-3090", "gemm", gemm, "bf16", 76.34},
                {"rtx-3080-10gb", "moe", moe, "bf16", 64.68},
                {"rtx-4090", "moe", moe, "bf16", 167.5},
+               {"rtx-a6000", "gemm", gemm, "bf16", 1.04 * 123.34},
                {"rtx-3090", "gemm", gemm, "int8", 284.7 * 1855 / 1695},
                {"rtx-3080-10gb", "gemm", gemm, "int8", 238.1 * 1896 / 1710},
                {"rtx-3090", "gemm", gemm, "fp32", 35.6 * 1855 / 1695},

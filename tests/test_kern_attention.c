@@ -281,6 +281,8 @@ Test(kern_attention, cold_caches_cost_more)
             draw_call(ops[i], p);
             draw(ops[i], c);
             leave_out_what_is_warm_only(ops[i], c);
+            if (ops[i] == &rl_op_attention_decode)
+                p[RL_ATT_WINDOW] = 0; /* its blocks' places count in measured calls alone */
             cr_assert(ops[i]->time(p, &cold, c, NULL) >=
                       ops[i]->time(p, &warm, c, NULL) * (1 - 1e-9));
         }
@@ -471,4 +473,31 @@ Test(attention, blackwell_counts_in_ticks)
     expect_near(rl_ticked(&m, 60e-6), 60e-6, 1e-3);
     m.warm = 0;
     cr_expect_eq(rl_ticked(&m, 9e-6), 9e-6);
+}
+
+/* Under a window FlashAttention-2 and -3 read from the block on in which it begins: calls
+ * as measured fall where a block drops out, the mean over a model's sequences does not.
+ */
+Test(attention, window_blocks_average_out_within_a_model)
+{
+    const struct rl_op_type *op = &rl_op_attention_decode;
+    double c[RL_MAXCOEFS], p[RL_MAXPARAMS] = {8, 1, 0, 32, 8, 128, 1024};
+    struct rl_machine m;
+
+    priors(op, c);
+    for (int i = 0; op->coef[i].name; i++)
+        if (!strcmp(op->coef[i].name, "pack"))
+            c[i] = 2;
+    p[RL_ATT_DTYPE] = p[RL_ATT_KV_DTYPE] = RL_DT_BF16;
+    for (int warm = 0; warm <= 1; warm++) {
+        double before = 0, fell = 0;
+        h100(&m, warm);
+        for (double s = 1200; s < 2400; s++) {
+            p[RL_ATT_KV_LEN] = s;
+            double t = op->time(p, &m, c, NULL);
+            fell = fmax(fell, 1 - t / before);
+            before = t;
+        }
+        cr_expect(warm ? fell > 0.01 : fell < 1e-9, "warm %d: falls by %g", warm, fell);
+    }
 }

@@ -352,6 +352,10 @@ Test(stack, memory_tokens_stay_in_the_cache)
     q.ctx = 1025;
     cr_assert(!rl_breakdown(s.p, &q, find_most, &late));
     cr_expect(early.most == 0 && late.most == 1024, "%g, %g", early.most, late.most);
+    struct sought mask = {"prefill", "block_mask", "rows=", 0}; /* one for all four */
+    struct rl_query four = {1024, 4, 2, 0, RL_LOGITS_LAST};
+    cr_assert(!rl_breakdown(s.p, &four, find_most, &mask));
+    cr_expect_eq(mask.most, 1152, "%g rows", mask.most);
     close_subject(&s);
 }
 
