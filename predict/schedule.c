@@ -194,7 +194,6 @@ void rl_prefill(const struct rl_plan *pl, const struct rl_query *q, struct rl_su
     double len = rl_prompt_tokens(pl, q);
     double chunk = rl_chunk_tokens(pl, len), batch = q->batch;
     double depth = rl_cached_tokens(pl, q) - len;
-
     double first = chunk > 0 ? fmin(chunk, len) : len;
 
     memset(s, 0, sizeof *s);

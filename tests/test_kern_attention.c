@@ -282,7 +282,8 @@ Test(kern_attention, cold_caches_cost_more)
             draw(ops[i], c);
             leave_out_what_is_warm_only(ops[i], c);
             if (ops[i] == &rl_op_attention_decode)
-                p[RL_ATT_WINDOW] = 0; /* its blocks' places count in measured calls alone */
+                p[RL_ATT_WINDOW] =
+                    0; /* its blocks' places count in measured calls alone */
             cr_assert(ops[i]->time(p, &cold, c, NULL) >=
                       ops[i]->time(p, &warm, c, NULL) * (1 - 1e-9));
         }
