@@ -184,17 +184,16 @@ Test(kern_attention, limits)
     cr_assert(t > stream && t < 1.2 * stream, "%g s, %g s of DRAM", t, stream);
 }
 
-static double seconds_of(const struct rl_op_type *op, const double *c,
-                         const struct rl_machine *m, const char *text)
+static double seconds(const struct rl_op_type *op, const char *text,
+                      const struct rl_machine *m, const double *c)
 {
     struct rl_error err = {0};
     double p[RL_MAXPARAMS];
-    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s", err.text);
+    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s: %s", text, err.text);
     return op->time(p, m, c, NULL);
 }
 
-static void choose_variant(const struct rl_op_type *op, double *c, const char *name,
-                           double v)
+static void set_coef(const struct rl_op_type *op, double *c, const char *name, double v)
 {
     for (int i = 0; op->coef[i].name; i++)
         if (!strcmp(op->coef[i].name, name))
@@ -213,9 +212,9 @@ Test(kern_attention, vector_kernel_runs_whole_waves)
     double c[RL_MAXCOEFS];
     h100(&m, 1);
     priors(op, c);
-    choose_variant(op, c, "alt", 2);
-    double two = seconds_of(op, c, &m, HEADS "batch=8 kv_len=1024 heads=8 kv_heads=8");
-    double one = seconds_of(op, c, &m, HEADS "batch=2 kv_len=2048 heads=8 kv_heads=8");
+    set_coef(op, c, "alt", 2);
+    double two = seconds(op, HEADS "batch=8 kv_len=1024 heads=8 kv_heads=8", &m, c);
+    double one = seconds(op, HEADS "batch=2 kv_len=2048 heads=8 kv_heads=8", &m, c);
     cr_expect(two > 1.3 * one, "%g s in two waves, %g in one", two, one);
 }
 
@@ -230,13 +229,13 @@ Test(kern_attention, small_calls_take_the_vector_kernel)
     double c[RL_MAXCOEFS], slow[RL_MAXCOEFS];
     h100(&m, 1);
     priors(op, c);
-    choose_variant(op, c, "alt", 2);
+    set_coef(op, c, "alt", 2);
     memcpy(slow, c, sizeof c);
-    choose_variant(op, slow, "cta_alt", 20);
-    cr_expect(seconds_of(op, slow, &m, few) > 2 * seconds_of(op, c, &m, few));
-    cr_expect(!(seconds_of(op, slow, &m, narrow) > seconds_of(op, c, &m, narrow)));
+    set_coef(op, slow, "cta_alt", 20);
+    cr_expect(seconds(op, few, &m, slow) > 2 * seconds(op, few, &m, c));
+    cr_expect(!(seconds(op, narrow, &m, slow) > seconds(op, narrow, &m, c)));
     m.cc = 100;
-    cr_expect(!(seconds_of(op, slow, &m, few) > seconds_of(op, c, &m, few)));
+    cr_expect(!(seconds(op, few, &m, slow) > seconds(op, few, &m, c)));
 }
 
 /* A window wider than the prompt masks nothing; a narrow one pays at its edge. */
@@ -254,10 +253,10 @@ Test(kern_attention, mask_costs_at_the_edge_of_a_window)
     h100(&m, 1);
     priors(op, c);
     memcpy(dear, c, sizeof c);
-    choose_variant(op, dear, "window", 4);
-    double t = seconds_of(op, dear, &m, none);
-    cr_expect(fabs(seconds_of(op, dear, &m, wide) / t - 1) < 1e-9);
-    cr_expect(seconds_of(op, dear, &m, narrow) > 1.3 * seconds_of(op, c, &m, narrow));
+    set_coef(op, dear, "window", 4);
+    double t = seconds(op, none, &m, dear);
+    cr_expect(fabs(seconds(op, wide, &m, dear) / t - 1) < 1e-9);
+    cr_expect(seconds(op, narrow, &m, dear) > 1.3 * seconds(op, narrow, &m, c));
 }
 
 /* A cache that repeated calls find in L2 is read from DRAM in a model's pass. */
@@ -289,15 +288,6 @@ Test(kern_attention, cold_caches_cost_more)
         }
 }
 
-static double seconds(const struct rl_op_type *op, const char *text,
-                      const struct rl_machine *m, const double *c)
-{
-    struct rl_error err = {0};
-    double p[RL_MAXPARAMS];
-    cr_assert(rl_op_parse(op, text, p, &err) == 0, "%s: %s", text, err.text);
-    return op->time(p, m, c, NULL);
-}
-
 #define LATENT "q_len=1 kv_lora_rank=512 rope_dim=64 nope_dim=128 v_dim=128 dtype=bf16 "
 
 /* A library's kernel follows the architecture: on mma.sync always four CTAs to a
@@ -322,9 +312,7 @@ Test(kern_attention, latent_kernel_of_the_architecture)
     double full = seconds(op, LATENT "batch=256 kv_len=8192 heads=128", &m, c);
     cr_expect(full < 1.3 * half, "%g s for 128 heads, %g s for 64", full, half);
     m.cc = 120;
-    for (int i = 0; op->coef[i].name; i++)
-        if (!strcmp(op->coef[i].name, "rate"))
-            c[i] = 1; /* elements per clock, as fitted on mma.sync parts */
+    set_coef(op, c, "rate", 1); /* elements per clock, as fitted on mma.sync parts */
     half = seconds(op, LATENT "batch=1 kv_len=65536 heads=64 kv_dtype=fp8", &m, c);
     full = seconds(op, LATENT "batch=1 kv_len=65536 heads=128 kv_dtype=fp8", &m, c);
     cr_expect(full < 0.5 * half, "%g s for 128 heads, %g s for 64", full, half);
@@ -339,9 +327,9 @@ Test(kern_attention, packing_copies_queries_of_several_kv_heads)
     double c[RL_MAXCOEFS];
     h100(&m, 1);
     priors(op, c);
-    choose_variant(op, c, "pack", 2);
-    double one = seconds_of(op, c, &m, HEADS "batch=2048 kv_len=4 heads=32 kv_heads=1");
-    double two = seconds_of(op, c, &m, HEADS "batch=1024 kv_len=4 heads=64 kv_heads=2");
+    set_coef(op, c, "pack", 2);
+    double one = seconds(op, HEADS "batch=2048 kv_len=4 heads=32 kv_heads=1", &m, c);
+    double two = seconds(op, HEADS "batch=1024 kv_len=4 heads=64 kv_heads=2", &m, c);
     double bytes = 2 * 1024 * 64.0 * 256 * 2; /* Q and O, read and written */
     cr_expect(two > one + bytes / m.l2_bw && two < one + 4 * bytes / m.dram_peak,
               "%g s for two KV heads, %g for one", two, one);
@@ -357,10 +345,10 @@ Test(kern_attention, heads_in_turn_read_the_keys_again)
     double c[RL_MAXCOEFS];
     h100(&m, 0);
     priors(op, c);
-    choose_variant(op, c, "pack", 2);
+    set_coef(op, c, "pack", 2);
 #define WINDOW " kv_len=4096 heads=64 kv_heads=8 window=64 "
-    double fits = seconds_of(op, c, &m, HEADS WINDOW "batch=512");
-    double not = seconds_of(op, c, &m, HEADS WINDOW "batch=2048");
+    double fits = seconds(op, HEADS WINDOW "batch=512", &m, c);
+    double not = seconds(op, HEADS WINDOW "batch=2048", &m, c);
 #undef WINDOW
     double again = 2048 * 64 * 128.0 * 512 / m.dram_peak; /* a block of 128 keys */
     cr_expect(not > again, "%g s, %g s of DRAM", not, again);
@@ -378,9 +366,9 @@ Test(kern_attention, scheduler_walks_past_sequences)
     priors(op, c);
     const char *many = HEADS "batch=512 kv_len=4 heads=8 kv_heads=1";
     const char *few = HEADS "batch=128 kv_len=4 heads=32 kv_heads=4";
-    double same = seconds_of(op, c, &m, many) - seconds_of(op, c, &m, few);
-    choose_variant(op, c, "pack", 3);
-    double more = seconds_of(op, c, &m, many) - seconds_of(op, c, &m, few) - same;
+    double same = seconds(op, many, &m, c) - seconds(op, few, &m, c);
+    set_coef(op, c, "pack", 3);
+    double more = seconds(op, many, &m, c) - seconds(op, few, &m, c) - same;
     double us = 0.5e-6 * 2e9 / m.clock_hz; /* the prior, a warp of 31 sequences */
     cr_expect(fabs(more / (us * (496 - 128) / 31) - 1) < 0.01, "%g s, %g s a step", more,
               us);
@@ -411,12 +399,8 @@ Test(kern_attention, mask_costs_inside_the_window)
     double c[RL_MAXCOEFS];
     h100(&m, 1);
     priors(op, c);
-    for (int i = 0; op->coef[i].name; i++) {
-        if (!strcmp(op->coef[i].name, "window"))
-            c[i] = 1;
-        if (!strcmp(op->coef[i].name, "skip"))
-            c[i] = 8;
-    }
+    set_coef(op, c, "window", 1);
+    set_coef(op, c, "skip", 8);
 #define CALL "batch=8 q_len=4096 kv_len=4096 heads=32 kv_heads=8 head_dim=64 dtype=bf16 "
     double without = seconds(op, CALL, &m, c);
     double with = seconds(op, CALL "window=4095", &m, c);
@@ -486,9 +470,7 @@ Test(attention, window_blocks_average_out_within_a_model)
     struct rl_machine m;
 
     priors(op, c);
-    for (int i = 0; op->coef[i].name; i++)
-        if (!strcmp(op->coef[i].name, "pack"))
-            c[i] = 2;
+    set_coef(op, c, "pack", 2);
     p[RL_ATT_DTYPE] = p[RL_ATT_KV_DTYPE] = RL_DT_BF16;
     for (int warm = 0; warm <= 1; warm++) {
         double before = 0, fell = 0;
