@@ -126,9 +126,7 @@ static int hold_out(struct work *w, int fold, struct rl_calibration *c,
 
 static void set_bounds(struct rl_outcome *o, const struct rl_residual *q)
 {
-    double at = rl_spread_at(&q->spread, o->predicted);
-    o->lo = o->predicted * exp(at * q->lo);
-    o->hi = o->predicted * exp(at * q->hi);
+    rl_spread_bounds(&q->spread, q->lo, q->hi, o->predicted, &o->lo, &o->hi);
 }
 
 static void set_intervals(struct work *w, struct rl_calibration *c, int folds)

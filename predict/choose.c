@@ -26,7 +26,6 @@ static const double D_MAX = 1000;
 static const double SD_SISTER = 0.10, SD_RUNTIME = 0.15, SD_DEVICE = 0.18,
                     SD_PER_ARCH = 0.08, SD_DTYPE = 0.3, SD_FORMAT = 0.55,
                     OF_PRIOR_SAME = 0.1, OF_PRIOR_OTHER = 0.9;
-static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
 
 /* Variance that an entry's residuals have in common: between the values of m (of
  * kv_len), 4 to 43 % in 23 entries of GEMM and attention on A100 and H100, median
@@ -52,8 +51,8 @@ static void use_prior(const struct rl_ask *a, struct rl_choice *out)
     for (int i = 0; op->coef && op->coef[i].name; i++)
         out->coef[i] = op->coef[i].prior;
     use_known(a, out->coef);
-    out->log_lo = -Z90 * op->log_sd;
-    out->log_hi = Z90 * op->log_sd;
+    out->log_lo = -RL_Z90 * op->log_sd;
+    out->log_hi = RL_Z90 * op->log_sd;
     out->share = 1;
 }
 
@@ -61,7 +60,7 @@ static void use_prior(const struct rl_ask *a, struct rl_choice *out)
  * the same way for every call. */
 static void widen(struct rl_choice *out, double sd)
 {
-    double w = Z90 * sd, half = 0.5 * (out->log_hi - out->log_lo);
+    double w = RL_Z90 * sd, half = 0.5 * (out->log_hi - out->log_lo);
 
     out->log_lo = -hypot(out->log_lo, w);
     out->log_hi = hypot(out->log_hi, w);

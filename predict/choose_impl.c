@@ -42,7 +42,6 @@ void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r, int 
                     const char *glue, enum rl_dtype dt, struct rl_choice *out)
 {
     const struct place at = {r, cc};
-    const double z90 = 1.645; /* 5 and 95 % of a normal */
 
     memset(out, 0, sizeof *out);
     out->impl = impl;
@@ -53,7 +52,7 @@ void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r, int 
         v = coef_of(&at, impl->op->name, coef, dt, v);
         out->coef[i] = glue ? coef_of(&at, glue, coef, dt, v) : v;
     }
-    out->log_lo = -z90 * impl->log_sd;
-    out->log_hi = z90 * impl->log_sd;
+    out->log_lo = -RL_Z90 * impl->log_sd;
+    out->log_hi = RL_Z90 * impl->log_sd;
     out->share = 1; /* the spread between devices */
 }

@@ -20,7 +20,6 @@
 #include <string.h>
 
 enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
-static const double Z90 = 1.645;
 static const double NOISE = 0.1;  /* log error that a measured row keeps */
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
@@ -213,7 +212,7 @@ static void interval(const struct rl_choice *c, double rms, size_t n, double *lo
 {
     double own_lo = c->kernel ? c->kernel->lo : 0.5 * c->log_lo;
     double own_hi = c->kernel ? c->kernel->hi : 0.5 * c->log_hi;
-    double seen = Z90 * rms * Z90 * rms * (double)n, all = (double)n + 1;
+    double seen = RL_Z90 * rms * RL_Z90 * rms * (double)n, all = (double)n + 1;
     double open_lo = fmax(c->log_lo * c->log_lo - own_lo * own_lo, 0);
     double open_hi = fmax(c->log_hi * c->log_hi - own_hi * own_hi, 0);
     *lo = -sqrt(own_lo * own_lo + fmin(open_lo, (seen + open_lo) / all));

@@ -13,6 +13,7 @@
 
 #include "validate.h"
 
+#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,7 +26,6 @@ static const double LEAST = 0.005; /* log error that is never excluded */
 static const double NEAR = 0.02;   /* errors far below this are as good as this one */
 /* Of the power: about its size, −0.10 ± 0.10 in 57 kernels of experts; and at most. */
 static const double POWER_SD = 0.12, POWER_MAX = 0.5;
-static const double Z90 = 1.645; /* half width of a 90 % interval in sd */
 /* Variance of log |x| of a normal x: what one error says of its spread. */
 static const double LOG_NORMAL = 1.2337; /* π²/8 */
 
@@ -64,22 +64,18 @@ static size_t gather(struct work *w, const double *what)
 }
 
 /* Slope of log |error| over log t, held by its prior. */
-static double slope(const struct work *w, size_t n)
+static double slope(struct work *w)
 {
-    double mx = 0, my = 0, xx = 0, xy = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < w->e->n; i++) {
-            if (w->e->fold[i] == w->without)
-                continue;
-            double x = log(w->e->seconds[i]), y = log(fabs(w->e->error[i]) + NEAR);
-            if (pass == 0) {
-                mx += x / (double)n;
-                my += y / (double)n;
-            } else {
-                xx += (x - mx) * (x - mx);
-                xy += (x - mx) * (y - my);
-            }
-        }
+    double *x = w->sorted, *y = w->need;
+    size_t n = 0;
+    for (size_t i = 0; i < w->e->n; i++) {
+        if (w->e->fold[i] == w->without)
+            continue;
+        x[n] = log(w->e->seconds[i]);
+        y[n++] = log(fabs(w->e->error[i]) + NEAR);
+    }
+    double xx = gsl_stats_tss(x, 1, n);
+    double xy = (double)(n - 1) * gsl_stats_covariance(x, 1, y, 1, n);
     double v = xy / (xx + LOG_NORMAL / (POWER_SD * POWER_SD));
     return fmax(-POWER_MAX, fmin(v, POWER_MAX));
 }
@@ -88,8 +84,8 @@ static void fit_spread(struct work *w, struct rl_spread *out)
 {
     *out = (struct rl_spread){0};
     if (!w->e->few && !w->e->by_row) {
+        out->power = slope(w);
         size_t n = gather(w, w->e->seconds);
-        out->power = slope(w, n);
         out->from = quantile(w->sorted, n, 0.05);
         out->to = rl_quantile(w->sorted, n, 0.95);
     }
@@ -156,7 +152,7 @@ void rl_residual_of(const struct rl_left_out *e, int without, struct rl_residual
     double wide = e->by_row ? 1 : stretch(&w);
     struct range q = quantiles(&w, 0, 0);
     /* few shapes leave no more open than the operator's prior alone does */
-    double most = e->few ? Z90 * e->row->op->log_sd : INFINITY;
+    double most = e->few ? RL_Z90 * e->row->op->log_sd : INFINITY;
     out->lo = fmin(q.lo, fmax(q.lo * wide, -most));
     out->hi = fmax(q.hi, fmin(q.hi * wide, most));
 }

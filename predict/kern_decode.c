@@ -262,6 +262,13 @@ static void grid_of(struct call *a, const struct rl_machine *m, const double *c)
         a->splits = fmax(1, fmin(c[OCC] * m->sm / a->ctas, keys / least));
 }
 
+/* How much of a set that is walked again and again does not fit: least recently used
+ * lines of a cyclic scan lose all of one that is a little too large. */
+static double too_large(double set, double room)
+{
+    return fmin(1, fmax(0, (set / room - 1) * STEEP));
+}
+
 /* FlashAttention-2 walks all sequences for one query head, then for the next (its grid's
  * z): without packing a group reads its keys together only as far as those of one head of
  * the whole batch fit L2. */
@@ -270,13 +277,12 @@ static double fa2_again(const struct call *a, const struct rl_machine *m, const 
     if (c[PACK] != 2 || a->packed || m->l2_bytes <= 0)
         return 1;
     double head = a->b * a->keys * a->width * a->kvb;
-    double gone = fmin(1, fmax(0, (head / (c[KEEP] * m->l2_bytes) - 1) * STEEP));
+    double gone = too_large(head, c[KEEP] * m->l2_bytes);
     double group = a->heads / a->kv_heads, beside = fmax(1, m->sm / a->b);
     return 1 + gone * (fmax(1, group / beside) - 1);
 }
 
-/* Cache traffic.  Repeated calls find a cache that fits L2; just above it (a
- * step, as least recently used lines of a cyclic scan) nothing is found. */
+/* Cache traffic.  Repeated calls find a cache that fits L2. */
 static double cache_seconds(const struct call *a, const struct rl_machine *m,
                             const double *c)
 {
@@ -285,7 +291,7 @@ static double cache_seconds(const struct call *a, const struct rl_machine *m,
     double rows = a->b * a->l * a->heads * (a->d + a->dv) * 2;
     double set = bytes + rows;
     double room = c[KEEP] * m->warm * m->l2_bytes;
-    double miss = room > 0 ? fmin(1, fmax(0, (set / room - 1) * STEEP)) : 1;
+    double miss = room > 0 ? too_large(set, room) : 1;
     return fmax(a->ctas * row / (c[L2] * m->l2_bw),
                 miss * set / (c[DRAM] * m->dram_peak));
 }

@@ -77,7 +77,7 @@ static double here_num(const struct rl_plan *pl, const char *key, double fallbac
 static double overlap_sd(const struct rl_device *d)
 {
     const struct rl_value *p = &d->dram_overlap;
-    return d->is_cpu ? 0.5 * log(2) * (1 / p->lo - 1 / p->hi) / 1.645 : 0;
+    return d->is_cpu ? 0.5 * log(2) * (1 / p->lo - 1 / p->hi) / RL_Z90 : 0;
 }
 
 /* 90 % of hosts: between the fastest and slowest seen with such a device, unless
@@ -91,8 +91,8 @@ static void bind_spread(struct rl_plan *pl)
     pl->pause_j = here_num(pl, "energy.pause_j", 0);
     pl->spread[0] = here_num(pl, "spread.prefill", 0.2);
     pl->spread[1] = hypot(here_num(pl, "spread.decode", 0.2), overlap_sd(pl->device));
-    pl->host_log_lo = known ? log(h->lo / h->v) : -1.645 * fmax(sd, 0);
-    pl->host_log_hi = known ? log(h->hi / h->v) : 1.645 * fmax(sd, 0);
+    pl->host_log_lo = known ? log(h->lo / h->v) : -RL_Z90 * fmax(sd, 0);
+    pl->host_log_hi = known ? log(h->hi / h->v) : RL_Z90 * fmax(sd, 0);
 }
 
 /* Host time of a launch on the x86 machines that step.* was timed or guessed on

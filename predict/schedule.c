@@ -258,7 +258,7 @@ void rl_sum_interval(const struct rl_plan *pl, const struct rl_sum *s, int ph,
                      struct rl_interval *out)
 {
     double lo2 = s->lo2, hi2 = s->hi2;
-    double own = 1.645 * pl->spread[ph]; /* 90 % of a normal */
+    double own = RL_Z90 * pl->spread[ph];
     double kernels = s->gpu > 0 ? s->gpu_weight / s->gpu : 0;
     double host_lo = s->host_weight * pl->host_log_lo;
     double host_hi = s->host_weight * pl->host_log_hi;

@@ -150,11 +150,17 @@ double rl_spread_at(const struct rl_spread *s, double seconds)
     return pow(t / sqrt(s->from * s->to), s->power);
 }
 
+void rl_spread_bounds(const struct rl_spread *s, double log_lo, double log_hi,
+                      double seconds, double *lo, double *hi)
+{
+    double at = rl_spread_at(s, seconds);
+    *lo = seconds * exp(at * log_lo);
+    *hi = seconds * exp(at * log_hi);
+}
+
 void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, double *hi)
 {
-    double at = rl_spread_at(&c->spread, seconds);
-    *lo = seconds * exp(at * c->log_lo);
-    *hi = seconds * exp(at * c->log_hi);
+    rl_spread_bounds(&c->spread, c->log_lo, c->log_hi, seconds, lo, hi);
 }
 
 /* FLOP/s beyond which no kernel of a unit goes: what slower units sustain, else the

@@ -29,6 +29,8 @@ struct rl_choice {
     double share;            /* of it that every call on a device has in common, the
                                 rest being each shape's own: 0 to 1 */
 };
+#define RL_Z90 1.645 /* half width of a 90 % interval in standard deviations */
+
 /* The dtype pair that an operator's entries are kept under: its `dtype`, and
  * its `kv_dtype` or `state_dtype` (RL_DT_NONE when it has no such parameter). */
 void rl_op_dtypes(const struct rl_op_type *op, const double *p, enum rl_dtype *dtype,
@@ -64,7 +66,10 @@ int rl_choose_near(const struct rl_ask *a, int most, struct rl_choice *out);
 
 /* What the log errors of a call of so many seconds are times those of the middle. */
 double rl_spread_at(const struct rl_spread *s, double seconds);
-/* The 90 % interval of a call predicted to take so many seconds. */
+/* The 90 % interval of a call predicted to take so many seconds: from the bounds of the
+ * log error of a call of the middle; of a choice. */
+void rl_spread_bounds(const struct rl_spread *s, double log_lo, double log_hi,
+                      double seconds, double *lo, double *hi);
 void rl_choice_bounds(const struct rl_choice *c, double seconds, double *lo, double *hi);
 
 /* Seconds of one call; part as in rl_op_type.time.  Operators without a kernel
