@@ -10,7 +10,18 @@
  * Up to 64 rows sm_90 and sm_100 kernels swap the operands: their tile's columns are
  * the rows here, as narrow as 16.
  *
- * Ignores stages, warp shapes and the rows of those tables made for single models'
+ * The kernels for sm_89 are CUTLASS 2's (warps, stores and order of the CTAs:
+ * scaled_mm_c2x.cuh and fp8_gemm_kernel.cu).  vLLM's store four elements at once,
+ * sgl-kernel's eight; vLLM's go through the tiles in cohorts of eight rows,
+ * sgl-kernel's down the columns.
+ *
+ * Some of vLLM's store their output slowly, whatever k is, and slower the more CTAs
+ * there are: those of two warps down and two along k by 3 to 4 us (33 x 8192 x 64 of
+ * L40S 13.1 us, 65 x 1536 x 32 6.1), those of 256 x 128 by eight times as much (2048 x
+ * 8192 x 32 192 us for four waves).  Registers that spill would do that; their number
+ * is not published.
+ *
+ * Ignores stages, shapes of warps and the rows of those tables made for single models'
  * shapes.
  */
 #include "gemm_tiles.h"
@@ -57,22 +68,23 @@ static const struct row vllm[] = {
     {90, 64, INFINITY, {64, 64, 1, 1, 0}},
     {90, 128, INFINITY, {64, 128, 2, 1, 0}},
     {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
-    {0, 16, 8192, {16, 64, 1, 1, 0}},
-    {0, 16, 16384, {16, 128, 1, 1, 0}},
-    {0, 32, 8192, {32, 64, 1, 1, 0}},
-    {0, 32, 16384, {32, 128, 1, 1, 0}},
-    {0, 32, INFINITY, {32, 64, 1, 1, 0}},
-    {0, 64, 8192, {64, 64, 1, 1, 0}},
-    {0, 64, 16384, {64, 128, 1, 1, 0}},
-    {0, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {0, 128, 8192, {64, 128, 1, 1, 0}},
-    {0, 128, 16384, {128, 128, 1, 1, 0}},
-    {0, 128, INFINITY, {128, 64, 1, 1, 0}},
-    {0, 256, 4096, {64, 128, 1, 1, 0}},
-    {0, INFINITY, 4096, {128, 128, 1, 1, 0}},
-    {0, 256, INFINITY, {128, 128, 1, 1, 0}},
-    {0, INFINITY, 8192, {256, 128, 1, 1, 0}},
-    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
+    {0, 16, 8192, {16, 64, 1, 1, 0, {2, 4, 1, 0, 8}}},
+    {0, 16, 16384, {16, 128, 1, 1, 0, {2, 4, 2, 0, 8}}},
+    {0, 16, INFINITY, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
+    {0, 32, 8192, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
+    {0, 32, 16384, {32, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 32, INFINITY, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
+    {0, 64, 8192, {64, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
+    {0, 64, 16384, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 64, INFINITY, {64, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
+    {0, 128, 8192, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 128, 16384, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 128, INFINITY, {128, 64, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 256, 4096, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, INFINITY, 4096, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, 256, INFINITY, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {0, INFINITY, 8192, {256, 128, 1, 1, 0, {8, 4, 1, 8, 8}}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
 };
 
 static const struct row sgl[] = {
@@ -89,17 +101,21 @@ static const struct row sgl[] = {
     {90, 128, 4096, {64, 64, 1, 1, 0}},
     {90, 128, INFINITY, {64, 128, 2, 1, 0}},
     {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
-    {0, 16, 8192, {16, 64, 1, 1, 0}},
-    {0, 16, 16384, {32, 64, 1, 1, 0}},
-    {0, 16, INFINITY, {16, 64, 1, 1, 0}},
-    {0, 64, 16384, {32, 64, 1, 1, 0}},
-    {0, 64, INFINITY, {16, 64, 1, 1, 0}},
-    {0, 128, 16384, {64, 64, 1, 1, 0}},
-    {0, 128, INFINITY, {32, 64, 1, 1, 0}},
-    {0, 256, 8192, {128, 64, 1, 1, 0}},
-    {0, 256, 16384, {64, 128, 1, 1, 0}},
-    {0, 256, INFINITY, {128, 64, 1, 1, 0}},
-    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
+    {0, 1, 8192, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
+    {0, 1, INFINITY, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 16, 8192, {16, 64, 1, 1, 0, {2, 8, 2, 0, 0}}},
+    {0, 16, 16384, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 16, INFINITY, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
+    {0, 64, 16384, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 64, INFINITY, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
+    {0, 128, 16384, {64, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 128, INFINITY, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 256, 8192, {128, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 256, 16384, {64, 128, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 256, INFINITY, {128, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
+    {0, 512, 16384, {128, 128, 1, 1, 0, {8, 8, 2, 0, 0}}},
+    {0, 512, INFINITY, {128, 128, 1, 1, 0, {8, 8, 1, 0, 0}}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, {8, 8, 2, 0, 0}}},
 };
 
 static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n)

@@ -4,10 +4,22 @@
 
 #include <stdbool.h>
 
+/* What decides the time of a CTA beside its tile, of CUTLASS 2 kernels, whose
+ * sources tell it. */
+struct rl_gemm_cta {
+    double warps;    /* 0: not known */
+    double vec;      /* elements of Y that a thread stores at once */
+    double resident; /* CTAs of an SM side by side, by their shared memory */
+    double extra;    /* times that what some take longer, see gemm_tiles.c */
+    double strip;    /* rows of tiles that go through all columns before the next ones;
+                        0: a column of tiles goes through all rows */
+};
+
 struct rl_gemm_tile {
     double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
     double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
     double below;  /* up to so many rows a lower tile of the menu does better */
+    struct rl_gemm_cta cta;
 };
 
 enum rl_gemm_menu {

@@ -61,6 +61,9 @@ enum {
     CLOCK,
     WAVE,
     EXPOSED,
+    STEP,
+    PAIR,
+    EXTRA,
     QUANT_BW,
     QUANT_ROW,
     QUANT_CTA,
@@ -126,6 +129,9 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
     {"wave", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "1: whole waves; 0: work shared evenly"},
     {"exposed", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "share of ramp and output not hidden"},
+    {"step", "us", RL_C_LOG, 0.1, 0.005, 2, 0.7, "a step of a CTA's output, CUTLASS 2"},
+    {"pair", "1", RL_C_LINEAR, 0.5, 0, 2, 0.3, "longer by that, both SMs of a pair busy"},
+    {"extra", "us", RL_C_LOG, 2.5, 0.1, 20, 0.7, "output of vLLM's slow tiles, more by"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
@@ -140,6 +146,8 @@ enum { NSPLITS = sizeof splits / sizeof *splits };
 static const double SPLIT_CTAS = 4;   /* no split beyond so many CTAs per SM */
 static const double OUT_BYTES = 2;    /* Y in 16 bits */
 static const double IN_BYTES = 2;     /* X before it is quantised */
+static const double LANES = 32;       /* threads of a warp */
+static const double UNITS = 4;        /* quarters of an SM, a warp each */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
@@ -164,6 +172,7 @@ struct gemm {
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
     double dram3, chain3;    /* cubes of dram_s and of the seconds of k steps */
     double in_s;             /* of dram_s, the operands */
+    double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
     double reduce_s, part_s; /* fixed; per part */
     const double *c;
 };
@@ -194,32 +203,54 @@ static bool quantises(const struct rl_dtype_info *dt)
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
 }
 
-/* Sets g->dram_s and g->in_s; returns the share of X that L2 does not hold. */
-static double dram(struct gemm *g, const struct rl_machine *mc, double k,
-                   double read_bytes, const double *c)
+/* Bytes read from DRAM once more since L2 does not hold them until the CTAs come back
+ * to them: W where rows of tiles go through all columns, else X. */
+static double again(const struct gemm *g, const struct rl_machine *mc,
+                    const struct rl_gemm_tile *t, double w, double x, double room)
 {
+    double sharp = g->c[KEEP_SHARP], rows = whole(g->m / t->a);
+    if (t->cta.warps == 0)
+        return 0;
+    if (t->cta.strip > 0)
+        return w * fmax(0, rows / t->cta.strip - 1) * miss(w, room, sharp);
+    double cols = fmax(1, mc->sm * t->cta.resident / rows); /* of tiles at the same time */
+    double both = x + w * fmin(1, cols * t->b / g->n);
+    return x * fmax(0, g->n / (cols * t->b) - 1) * miss(both, room, sharp);
+}
+
+/* Sets seconds and missing shares; read_bytes: of an element before it is quantised.
+ * What comes between quantising X and reading it is X alone, what comes between two
+ * calls that read it all that they use in turn. */
+static void dram(struct gemm *g, const struct rl_machine *mc, double k, double read_bytes,
+                 const struct rl_gemm_tile *tile)
+{
+    const double *c = g->c;
     const struct stack *in = &stacks[(int)c[STACK]];
     double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * OUT_BYTES;
     double held = x + g->m * k * read_bytes; /* X as it is and quantised */
     double room = c[KEEP] * mc->l2_bytes + 1, once = w + held + y;
     double all = in->weights, ymiss = miss(once, room, c[KEEP_SHARP]);
-    double wmiss = 1, xmiss = ymiss;
+    double wmiss = 1;
+    g->xmiss = ymiss;
     if (mc->warm > 0) {
         if (in->fill)
             all = fmin(all, whole(mc->l2_bytes / w));
         double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
         wmiss = miss(between, room, c[KEEP_SHARP]);
-        xmiss = in->inputs > 1 ? wmiss : ymiss;
+        if (in->inputs > 1)
+            g->xmiss = wmiss;
     }
+    g->qmiss = read_bytes > 0 ? miss(held, room, c[KEEP_SHARP]) : g->xmiss;
     double bw = c[DRAM] * mc->dram_peak;
-    g->in_s = (w * wmiss + x * xmiss) / bw;
+    double more = tile ? again(g, mc, tile, w, x, room) : 0;
+    g->in_s = (w * wmiss + x * g->qmiss + more) / bw;
     g->dram_s = g->in_s + y * ymiss / bw;
-    return xmiss;
 }
 
 static void prepare(struct gemm *g, const struct rl_machine *mc,
-                    const struct rl_dtype_info *dt, const double *c)
+                    const struct rl_dtype_info *dt)
 {
+    const double *c = g->c;
     g->per_sm = 1 / mc->sm;
     g->slow = rl_slow(mc, dt->unit);
     g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
@@ -234,14 +265,16 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
     g->dram3 = cube(g->dram_s);
     g->reduce_s = c[REDUCE] * US;
     g->part_s = c[REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
-    g->c = c;
 }
 
 /* A tile on this call: what each of its SMs has to do, k whole. */
 struct part {
     double per_sm;    /* CTAs per SM */
     double area;      /* of the tile */
-    double fma, load; /* s of one CTA: multiply-adds, operands from L2 */
+    double fma;       /* s of one CTA: multiply-adds */
+    double load;      /* operands from L2, of all CTAs alike */
+    double full;      /* the same of one without an edge */
+    double resident;  /* CTAs of an SM side by side */
     double once;      /* s per wave */
     double few;       /* s of the DRAM traffic that so few CTAs ask for */
     double least;     /* cube of seconds: no split is faster */
@@ -265,21 +298,42 @@ static double read_bytes(const struct gemm *g, const struct rl_gemm_tile *t, dou
     return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
 }
 
+/* CUTLASS 2 stores its output in steps of a few rows, one after another, whatever of
+ * them is beyond m and n; two SMs share what they store through.  Fewer than four warps
+ * on an SM leave tensor units idle. */
+static void cutlass2(const struct gemm *g, const struct rl_gemm_cta *cta, struct part *p)
+{
+    double steps = p->area / (LANES * cta->warps * cta->vec);
+    double pairs = fmin(fmax(2 * p->per_sm - 1, 0), 1); /* of SMs, with both busy */
+    double warps = cta->warps * fmin(cta->resident, fmax(p->per_sm, 1));
+
+    p->resident = cta->resident;
+    p->fma *= fmax(1, UNITS / warps);
+    p->once += US * (g->c[STEP] * steps + g->c[EXTRA] * cta->extra) *
+               (1 + g->c[PAIR] * pairs);
+}
+
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
     double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
-    double per_sm = g->per_sm * t->cm * whole(g->m / (t->a * t->cm)) * t->cn *
-                    whole(g->n / (t->b * t->cn));
+    double tall = whole(g->m / t->a), wide = whole(g->n / t->b);
+    double per_sm =
+        g->per_sm * t->cm * whole(tall / t->cm) * t->cn * whole(wide / t->cn);
     struct part p = {
         .per_sm = per_sm,
         .area = area,
         .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
-        .load = g->l2_s * read_bytes(g, t, rows, cols),
+        .load = g->l2_s * read_bytes(g, t, g->m / tall, g->n / wide),
+        .full = g->l2_s * read_bytes(g, t, rows, cols),
+        .resident = 1,
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
     };
-    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3) + g->dram3;
+    if (t->cta.warps > 0)
+        cutlass2(g, &t->cta, &p);
+    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3 / cube(p.resident)) +
+              g->dram3;
     return p;
 }
 
@@ -291,9 +345,10 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     double waves = even + g->c[WAVE] * (whole(per) - even);
     double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
     out->tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
-    out->l2 = fmax(per, waves * g->port) * p->load * share;
+    out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
-    out->core3 = cube(out->tensor) + cube(out->l2) + g->chain3 * cube(share * even);
+    double turns = even > p->resident ? even / p->resident : 1;
+    out->core3 = cube(out->tensor) + cube(out->l2) + g->chain3 * cube(share * turns);
     return out->core3 + cube(dram) + cube(p->few * share);
 }
 
@@ -358,10 +413,11 @@ static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
     return !(mc->warm > 0 && whole_k && g->m > 1 && g->m * g->n * g->k <= SMALL);
 }
 
-static double quantise(const struct gemm *g, const struct rl_machine *mc, double missed)
+static double quantise(const struct gemm *g, const struct rl_machine *mc)
 {
-    double bw = missed * mc->dram + (1 - missed) * mc->l2_bw / 2;
-    return g->c[QUANT_BW] * g->m * g->k * 3 / bw + /* 16 bits read, 8 written */
+    double bytes = g->m * g->k, l2 = (IN_BYTES + 1) * bytes / (mc->l2_bw / 2);
+    double dram = (IN_BYTES * g->xmiss + g->qmiss) * bytes / mc->dram;
+    return g->c[QUANT_BW] * rl_cbrt(cube(l2) + cube(dram)) +
            US * (g->c[QUANT_ROW] * g->k / 1024 + g->c[QUANT_CTA] * g->m * g->per_sm);
 }
 
@@ -370,18 +426,19 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
 {
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_GEMM_DTYPE]);
     struct gemm g = {
-        .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes};
+        .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes,
+        .c = c};
     double k = p[RL_GEMM_K];
     g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * whole(k / g.k_step);
-    double xmiss = dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, c);
 
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
+    dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
-    prepare(&g, mc, dt, c);
+    prepare(&g, mc, dt);
     struct best best = {.seconds = INFINITY};
     search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
     if (g.slow > 1)
@@ -391,7 +448,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[FIXED] * US;
     if (quantises(dt))
-        t += quantise(&g, mc, xmiss);
+        t += quantise(&g, mc);
     if (mc->warm > 0) /* in a model the host's time is counted elsewhere */
         t = rl_cbrt(cube(t) + cube(c[FLOOR] * US));
     if (part) {
