@@ -29,7 +29,10 @@ enum rl_gemm_menu {
     RL_GEMM_VLLM     /* the table of vLLM */
 };
 
-enum { RL_GEMM_MAXTILES = 24 }; /* of a menu */
+enum {
+    RL_GEMM_MAXTILES = 24, /* of a menu */
+    RL_GEMM_NLARGE = 2     /* its first: 256 x 128 and 128 x 256 */
+};
 
 /* Matrix units fed by wgmma or tcgen05 (compute capability 9 to 11), others by
  * mma.sync. */
@@ -39,5 +42,9 @@ bool rl_gemm_fine(int cc);
  * capability cc; *n of them. */
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,
                                          double cols, int *n);
+
+/* Whether cuBLAS takes a large tile and leaves k whole although the CTAs do not fill
+ * their last wave on an SM count of sm. */
+bool rl_gemm_large(int cc, double sm, double m, double n, double k);
 
 #endif

@@ -116,7 +116,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"eff", "1", RL_C_PEAK, 1.05, 0.2, 1.2, 0.15, "tensor peak reached by a large tile"},
     {"tile", "1", RL_C_LOG, 5, 0.5, 100, 0.7, "ab/(a+b) at which a tile reaches half"},
     {"chain", "us", RL_C_LOG, 2.5, 0.05, 10, 0.7, "1024 dependent k steps of one CTA"},
-    {"ramp", "us", RL_C_LOG, 0.2, 0.01, 5, 0.8, "filling the pipeline, each wave"},
+    {"ramp", "us", RL_C_LOG, 0.3, 0.01, 5, 0.8, "filling the pipeline, each wave"},
     {"epilogue", "1", RL_C_LOG, 1.7, 0.05, 20, 0.7, "output bytes over the L2 rate"},
     {"dram", "1", RL_C_DRAM, 0.82, 0.35, 1, 0.1, "DRAM peak reached"},
     {"few", "1", RL_C_LOG, 3, 0.1, 20, 0.6, "share of DRAM rate of one CTA per SM"},
@@ -150,8 +150,10 @@ static const double LANES = 32;       /* threads of a warp */
 static const double UNITS = 4;        /* quarters of an SM, a warp each */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double LARGE = 16384;    /* a·b above which the epilogue spills */
+static const double PIPELINE = 128;   /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
 static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
+static const double SHORT = 1600;     /* k below which it does on sm_120 */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
@@ -259,7 +261,7 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
     double port = rl_gemm_fine(mc->cc) ? PORT_TMA : PORT;
     g->port = c[L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
-    g->ramp_s = c[RAMP] * US;
+    g->ramp_s = c[RAMP] * US * fmin(1, g->k / PIPELINE);
     g->chain3 = cube(g->k * c[CHAIN] * US / 1024);
     g->few_s = g->dram_s / c[FEW];
     g->dram3 = cube(g->dram_s);
@@ -344,7 +346,8 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
     double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
-    out->tensor = waves * p->fma * share + p->once * (1 + (waves - 1) * g->c[EXPOSED]);
+    double main_s = p->fma * share, hidden = p->once < main_s ? p->once : main_s;
+    out->tensor = waves * (main_s + p->once) - (waves - 1) * (1 - g->c[EXPOSED]) * hidden;
     out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
     double turns = even > p->resident ? even / p->resident : 1;
@@ -403,11 +406,12 @@ static void behind_tensor(const struct gemm *g, struct best *best)
 
 /* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
  * sm_89 and of sm_120 on, whatever the memory: the same limit in three stacks on sm_89
- * and sm_120 (measured), not on sm_80, sm_90 and sm_100.  Turing is taken as sm_80. */
+ * and sm_120 (measured), not on sm_80, sm_90 and sm_100, and on sm_120 for a short k too.
+ * Turing is taken as sm_80. */
 static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
                      enum rl_gemm_menu menu)
 {
-    if (menu != RL_GEMM_SPLIT)
+    if (menu != RL_GEMM_SPLIT || (mc->cc >= 120 && g->k < SHORT))
         return false;
     bool whole_k = mc->cc > 80 && !rl_gemm_fine(mc->cc);
     return !(mc->warm > 0 && whole_k && g->m > 1 && g->m * g->n * g->k <= SMALL);
@@ -440,7 +444,9 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     prepare(&g, mc, dt);
     struct best best = {.seconds = INFINITY};
-    search(&g, tile, n, splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
+    bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
+    search(&g, tile, large ? RL_GEMM_NLARGE : n,
+           !large && splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
     if (g.slow > 1)
         behind_tensor(&g, &best);
 
