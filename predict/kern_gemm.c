@@ -433,12 +433,11 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes,
         .c = c};
     double k = p[RL_GEMM_K];
-    g.k_step = rl_gemm_fine(mc->cc) ? 64 : 32;
-    g.k = g.k_step * whole(k / g.k_step);
-
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
+    g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
+    g.k = g.k_step * whole(k / g.k_step);
     dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
