@@ -8,7 +8,7 @@
  *     cutlass_extensions/gemm/fp8_gemm_sm90_dispatch.cuh
  *
  * Up to 64 rows sm_90 and sm_100 kernels swap the operands: their tile's columns are
- * the rows here, as narrow as 16.
+ * the rows here, as narrow as 16.  On sm_90 those alone are not persistent.
  *
  * Ignores stages, warp shapes and the rows of those tables made for single models'
  * shapes.
@@ -40,6 +40,7 @@ struct row {
     int cc;      /* from this compute capability on */
     double m, n; /* up to these */
     struct rl_gemm_tile tile;
+    double k; /* from this on */
 };
 
 static const struct row vllm[] = {
@@ -47,16 +48,20 @@ static const struct row vllm[] = {
     {120, 32, INFINITY, {32, 64, 1, 1, 0}},
     {120, 256, INFINITY, {64, 64, 1, 1, 0}},
     {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
-    {100, 16, INFINITY, {32, 64, 1, 4, 0}},
-    {100, 64, INFINITY, {64, 64, 1, 4, 0}},
-    {100, 256, INFINITY, {64, 128, 2, 1, 0}},
-    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
+    {100, 16, INFINITY, {32, 64, 1, 4, 0, true}},
+    {100, 63, INFINITY, {64, 64, 1, 4, 0, true}},
+    {100, 64, INFINITY, {64, 64, 1, 4, 0, true}, 4096},
+    {100, 64, INFINITY, {64, 64, 1, 1, 0, true}},
+    {100, 256, INFINITY, {64, 128, 2, 1, 0, true}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0, true}},
     {90, 16, 1280, {16, 64, 2, 1, 0}},
     {90, 16, INFINITY, {16, 64, 1, 1, 0}},
     {90, 64, 1280, {16, 64, 4, 1, 0}},
     {90, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {90, 128, INFINITY, {64, 128, 2, 1, 0}},
-    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
+    {90, 128, INFINITY, {64, 128, 2, 1, 0, true}},
+    {90, 8191, INFINITY, {128, 128, 2, 1, 0, true}},
+    {90, INFINITY, INFINITY, {256, 128, 2, 1, 0, true}, 6144},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0, true}},
     {0, 16, 8192, {16, 64, 1, 1, 0}},
     {0, 16, 16384, {16, 128, 1, 1, 0}},
     {0, 32, 8192, {32, 64, 1, 1, 0}},
@@ -77,18 +82,18 @@ static const struct row vllm[] = {
 
 static const struct row sgl[] = {
     {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
-    {100, 16, INFINITY, {64, 64, 1, 4, 0}},
-    {100, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {100, 256, INFINITY, {64, 128, 2, 1, 0}},
-    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
+    {100, 16, INFINITY, {64, 64, 1, 4, 0, true}},
+    {100, 64, INFINITY, {64, 64, 1, 1, 0, true}},
+    {100, 256, INFINITY, {64, 128, 2, 1, 0, true}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0, true}},
     {90, 16, 1280, {16, 64, 2, 1, 0}},
     {90, 16, INFINITY, {16, 64, 1, 1, 0}},
     {90, 64, 1280, {16, 64, 4, 1, 0}},
     {90, 32, INFINITY, {32, 64, 1, 1, 0}},
     {90, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {90, 128, 4096, {64, 64, 1, 1, 0}},
-    {90, 128, INFINITY, {64, 128, 2, 1, 0}},
-    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
+    {90, 128, 4096, {64, 64, 1, 1, 0, true}},
+    {90, 128, INFINITY, {64, 128, 2, 1, 0, true}},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0, true}},
     {0, 16, 8192, {16, 64, 1, 1, 0}},
     {0, 16, 16384, {32, 64, 1, 1, 0}},
     {0, 16, INFINITY, {16, 64, 1, 1, 0}},
@@ -102,9 +107,10 @@ static const struct row sgl[] = {
     {0, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
 };
 
-static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n)
+static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n,
+                                          double k)
 {
-    while (cc < r->cc || m > r->m || n > r->n)
+    while (cc < r->cc || m > r->m || n > r->n || k < r->k)
         r++;
     return &r->tile;
 }
@@ -115,11 +121,11 @@ bool rl_gemm_fine(int cc)
 }
 
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
-                                         double cols, int *n)
+                                         double cols, double k, int *n)
 {
     if (which == RL_GEMM_SGL || which == RL_GEMM_VLLM) {
         *n = 1;
-        return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols);
+        return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols, k);
     }
     *n = rl_gemm_fine(cc) ? NMENU : NCOARSE;
     return menu;

@@ -5,9 +5,10 @@
 #include <stdbool.h>
 
 struct rl_gemm_tile {
-    double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
-    double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
-    double below;  /* up to so many rows a lower tile of the menu does better */
+    double a, b;     /* rows (of m) and columns (of n) of one SM's tile */
+    double cm, cn;   /* CTAs of a cluster: the grid is a multiple of it */
+    double below;    /* up to so many rows a lower tile of the menu does better */
+    bool persistent; /* known to have CTAs that stay and take tile after tile */
 };
 
 enum rl_gemm_menu {
@@ -23,9 +24,9 @@ enum { RL_GEMM_MAXTILES = 24 }; /* of a menu */
  * mma.sync. */
 bool rl_gemm_fine(int cc);
 
-/* The tiles that a library considers for m × n on a device of compute
+/* The tiles that a library considers for m × n × k on a device of compute
  * capability cc; *n of them. */
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,
-                                         double cols, int *n);
+                                         double cols, double k, int *n);
 
 #endif
