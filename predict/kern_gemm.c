@@ -323,6 +323,8 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     out->l2 = fmax(per, waves * g->port) * p->load * share;
     out->pipe = waves * share * p->area * g->pipe_s;
     out->core3 = cube(out->tensor) + cube(out->l2) + cube(chain);
+    if (p->persistent)
+        return out->core3 + cube(dram + p->few * share);
     return out->core3 + cube(dram) + cube(p->few * share);
 }
 
