@@ -8,7 +8,7 @@
  *     cutlass_extensions/gemm/fp8_gemm_sm90_dispatch.cuh
  *
  * Up to 64 rows sm_90 and sm_100 kernels swap the operands: their tile's columns are
- * the rows here, as narrow as 16.
+ * the rows here, as narrow as 16.  On sm_90 those alone are not persistent.
  *
  * The kernels for sm_89 are CUTLASS 2's (warps, stores and order of the CTAs:
  * scaled_mm_c2x.cuh and fp8_gemm_kernel.cu).  vLLM's store four elements at once,
@@ -51,6 +51,7 @@ struct row {
     int cc;      /* from this compute capability on */
     double m, n; /* up to these */
     struct rl_gemm_tile tile;
+    double k; /* from this on */
 };
 
 static const struct row vllm[] = {
@@ -58,69 +59,74 @@ static const struct row vllm[] = {
     {120, 32, INFINITY, {32, 64, 1, 1, 0}},
     {120, 256, INFINITY, {64, 64, 1, 1, 0}},
     {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
-    {100, 16, INFINITY, {32, 64, 1, 4, 0}},
-    {100, 64, INFINITY, {64, 64, 1, 4, 0}},
-    {100, 256, INFINITY, {64, 128, 2, 1, 0}},
-    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
+    {100, 16, INFINITY, {32, 64, 1, 4, 0, true}},
+    {100, 63, INFINITY, {64, 64, 1, 4, 0, true}},
+    {100, 64, INFINITY, {64, 64, 1, 4, 0, true}, 4096},
+    {100, 64, INFINITY, {64, 64, 1, 1, 0, true}},
+    {100, 256, INFINITY, {64, 128, 2, 1, 0, true}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0, true}},
     {90, 16, 1280, {16, 64, 2, 1, 0}},
     {90, 16, INFINITY, {16, 64, 1, 1, 0}},
     {90, 64, 1280, {16, 64, 4, 1, 0}},
     {90, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {90, 128, INFINITY, {64, 128, 2, 1, 0}},
-    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
-    {0, 16, 8192, {16, 64, 1, 1, 0, {2, 4, 1, 0, 8}}},
-    {0, 16, 16384, {16, 128, 1, 1, 0, {2, 4, 2, 0, 8}}},
-    {0, 16, INFINITY, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
-    {0, 32, 8192, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
-    {0, 32, 16384, {32, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 32, INFINITY, {32, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
-    {0, 64, 8192, {64, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
-    {0, 64, 16384, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 64, INFINITY, {64, 64, 1, 1, 0, {4, 4, 1, 1, 8}}},
-    {0, 128, 8192, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 128, 16384, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 128, INFINITY, {128, 64, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 256, 4096, {64, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, INFINITY, 4096, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, 256, INFINITY, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
-    {0, INFINITY, 8192, {256, 128, 1, 1, 0, {8, 4, 1, 8, 8}}},
-    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, {4, 4, 1, 0, 8}}},
+    {90, 128, INFINITY, {64, 128, 2, 1, 0, true}},
+    {90, 8191, INFINITY, {128, 128, 2, 1, 0, true}},
+    {90, INFINITY, INFINITY, {256, 128, 2, 1, 0, true}, 6144},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0, true}},
+    {0, 16, 8192, {16, 64, 1, 1, 0, false, {2, 4, 1, 0, 8}}},
+    {0, 16, 16384, {16, 128, 1, 1, 0, false, {2, 4, 2, 0, 8}}},
+    {0, 16, INFINITY, {32, 64, 1, 1, 0, false, {4, 4, 1, 1, 8}}},
+    {0, 32, 8192, {32, 64, 1, 1, 0, false, {4, 4, 1, 1, 8}}},
+    {0, 32, 16384, {32, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 32, INFINITY, {32, 64, 1, 1, 0, false, {4, 4, 1, 1, 8}}},
+    {0, 64, 8192, {64, 64, 1, 1, 0, false, {4, 4, 1, 1, 8}}},
+    {0, 64, 16384, {64, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 64, INFINITY, {64, 64, 1, 1, 0, false, {4, 4, 1, 1, 8}}},
+    {0, 128, 8192, {64, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 128, 16384, {128, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 128, INFINITY, {128, 64, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 256, 4096, {64, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, INFINITY, 4096, {128, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, 256, INFINITY, {128, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
+    {0, INFINITY, 8192, {256, 128, 1, 1, 0, false, {8, 4, 1, 8, 8}}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, false, {4, 4, 1, 0, 8}}},
 };
 
 static const struct row sgl[] = {
     {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
-    {100, 16, INFINITY, {64, 64, 1, 4, 0}},
-    {100, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {100, 256, INFINITY, {64, 128, 2, 1, 0}},
-    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0}},
+    {100, 16, INFINITY, {64, 64, 1, 4, 0, true}},
+    {100, 64, INFINITY, {64, 64, 1, 1, 0, true}},
+    {100, 256, INFINITY, {64, 128, 2, 1, 0, true}},
+    {100, INFINITY, INFINITY, {128, 128, 2, 2, 0, true}},
     {90, 16, 1280, {16, 64, 2, 1, 0}},
     {90, 16, INFINITY, {16, 64, 1, 1, 0}},
     {90, 64, 1280, {16, 64, 4, 1, 0}},
     {90, 32, INFINITY, {32, 64, 1, 1, 0}},
     {90, 64, INFINITY, {64, 64, 1, 1, 0}},
-    {90, 128, 4096, {64, 64, 1, 1, 0}},
-    {90, 128, INFINITY, {64, 128, 2, 1, 0}},
-    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0}},
-    {0, 1, 8192, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
-    {0, 1, INFINITY, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 16, 8192, {16, 64, 1, 1, 0, {2, 8, 2, 0, 0}}},
-    {0, 16, 16384, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 16, INFINITY, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
-    {0, 64, 16384, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 64, INFINITY, {16, 64, 1, 1, 0, {2, 8, 1, 0, 0}}},
-    {0, 128, 16384, {64, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 128, INFINITY, {32, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 256, 8192, {128, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 256, 16384, {64, 128, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 256, INFINITY, {128, 64, 1, 1, 0, {4, 8, 1, 0, 0}}},
-    {0, 512, 16384, {128, 128, 1, 1, 0, {8, 8, 2, 0, 0}}},
-    {0, 512, INFINITY, {128, 128, 1, 1, 0, {8, 8, 1, 0, 0}}},
-    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, {8, 8, 2, 0, 0}}},
+    {90, 128, 4096, {64, 64, 1, 1, 0, true}},
+    {90, 128, INFINITY, {64, 128, 2, 1, 0, true}},
+    {90, INFINITY, INFINITY, {128, 128, 2, 1, 0, true}},
+    {0, 1, 8192, {16, 64, 1, 1, 0, false, {2, 8, 1, 0, 0}}},
+    {0, 1, INFINITY, {32, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 16, 8192, {16, 64, 1, 1, 0, false, {2, 8, 2, 0, 0}}},
+    {0, 16, 16384, {32, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 16, INFINITY, {16, 64, 1, 1, 0, false, {2, 8, 1, 0, 0}}},
+    {0, 64, 16384, {32, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 64, INFINITY, {16, 64, 1, 1, 0, false, {2, 8, 1, 0, 0}}},
+    {0, 128, 16384, {64, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 128, INFINITY, {32, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 256, 8192, {128, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 256, 16384, {64, 128, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 256, INFINITY, {128, 64, 1, 1, 0, false, {4, 8, 1, 0, 0}}},
+    {0, 512, 16384, {128, 128, 1, 1, 0, false, {8, 8, 2, 0, 0}}},
+    {0, 512, INFINITY, {128, 128, 1, 1, 0, false, {8, 8, 1, 0, 0}}},
+    {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, false, {8, 8, 2, 0, 0}}},
 };
 
-static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n)
+static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n,
+                                          double k)
 {
-    while (cc < r->cc || m > r->m || n > r->n)
+    while (cc < r->cc || m > r->m || n > r->n || k < r->k)
         r++;
     return &r->tile;
 }
@@ -143,11 +149,11 @@ bool rl_gemm_large(int cc, double sm, double m, double n, double k)
 }
 
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
-                                         double cols, int *n)
+                                         double cols, double k, int *n)
 {
     if (which == RL_GEMM_SGL || which == RL_GEMM_VLLM) {
         *n = 1;
-        return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols);
+        return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols, k);
     }
     *n = rl_gemm_fine(cc) ? NMENU : NCOARSE;
     return menu;

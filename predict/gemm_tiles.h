@@ -16,9 +16,10 @@ struct rl_gemm_cta {
 };
 
 struct rl_gemm_tile {
-    double a, b;   /* rows (of m) and columns (of n) of one SM's tile */
-    double cm, cn; /* CTAs of a cluster: the grid is a multiple of it */
-    double below;  /* up to so many rows a lower tile of the menu does better */
+    double a, b;     /* rows (of m) and columns (of n) of one SM's tile */
+    double cm, cn;   /* CTAs of a cluster: the grid is a multiple of it */
+    double below;    /* up to so many rows a lower tile of the menu does better */
+    bool persistent; /* known to have CTAs that stay and take tile after tile */
     struct rl_gemm_cta cta;
 };
 
@@ -38,10 +39,10 @@ enum {
  * mma.sync. */
 bool rl_gemm_fine(int cc);
 
-/* The tiles that a library considers for m × n on a device of compute
+/* The tiles that a library considers for m × n × k on a device of compute
  * capability cc; *n of them. */
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,
-                                         double cols, int *n);
+                                         double cols, double k, int *n);
 
 /* Whether cuBLAS takes a large tile and leaves k whole although the CTAs do not fill
  * their last wave on an SM count of sm. */

@@ -77,15 +77,16 @@ static const struct stack {
     enum rl_gemm_menu menu;
     double weights, inputs;
     bool fill;
+    double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
 } stacks[] = {
-    {RL_GEMM_SPLIT, 6, 1, false},   /* vLLM */
-    {RL_GEMM_SPLIT, 6, 6, false},   /* SGLang */
-    {RL_GEMM_SPLIT, 5, 1, true},    /* TensorRT-LLM */
-    {RL_GEMM_UNSPLIT, 6, 1, false}, /* the same three, k whole */
-    {RL_GEMM_UNSPLIT, 6, 6, false}, {RL_GEMM_UNSPLIT, 5, 1, true},
-    {RL_GEMM_UNSPLIT, 1, 1, false}, /* vLLM, block fp8 and nvfp4 */
-    {RL_GEMM_SGL, 6, 6, false},     /* fp8 */
-    {RL_GEMM_VLLM, 6, 1, false},    /* fp8 */
+    {RL_GEMM_SPLIT, 6, 1, false, 0},   /* vLLM */
+    {RL_GEMM_SPLIT, 6, 6, false, 0},   /* SGLang */
+    {RL_GEMM_SPLIT, 5, 1, true, 0},    /* TensorRT-LLM */
+    {RL_GEMM_UNSPLIT, 6, 1, false, 0}, /* the same three, k whole */
+    {RL_GEMM_UNSPLIT, 6, 6, false, 0}, {RL_GEMM_UNSPLIT, 5, 1, true, 0},
+    {RL_GEMM_UNSPLIT, 1, 1, false, 0}, /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false, 8},     /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false, 1},    /* fp8 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
@@ -157,6 +158,8 @@ static const double SHORT = 1600;     /* k below which it does on sm_120 */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
+/* Quantising: elements of a warp's vectors of 16, warps that an SM issues at once. */
+static const double WARP = 512, SCHEDULERS = 4;
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
@@ -169,10 +172,11 @@ struct gemm {
     double l2_s;             /* seconds of k bytes of one SM, all of them reading */
     double port;             /* of that, what it takes alone */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
+    bool ragged;             /* see part_of */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
-    double dram3, chain3;    /* cubes of dram_s and of the seconds of k steps */
+    double dram3, chain_s;   /* cube of dram_s; seconds of k steps */
     double in_s;             /* of dram_s, the operands */
     double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
     double reduce_s, part_s; /* fixed; per part */
@@ -262,7 +266,7 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
     g->port = c[L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
     g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
     g->ramp_s = c[RAMP] * US * fmin(1, g->k / PIPELINE);
-    g->chain3 = cube(g->k * c[CHAIN] * US / 1024);
+    g->chain_s = g->k * c[CHAIN] * US / 1024;
     g->few_s = g->dram_s / c[FEW];
     g->dram3 = cube(g->dram_s);
     g->reduce_s = c[REDUCE] * US;
@@ -280,6 +284,7 @@ struct part {
     double once;      /* s per wave */
     double few;       /* s of the DRAM traffic that so few CTAs ask for */
     double least;     /* cube of seconds: no split is faster */
+    bool persistent;
 };
 
 struct best {
@@ -315,13 +320,17 @@ static void cutlass2(const struct gemm *g, const struct rl_gemm_cta *cta, struct
                (1 + g->c[PAIR] * pairs);
 }
 
+/* On Hopper a row of clusters that m does not fill takes twice as long (measured: 129 ×
+ * 6144 × 3584 is slower than 256 ×; why, is not known).  It makes 256 rows faster than
+ * 255, so it is left out within a model. */
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
     double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
-    double tall = whole(g->m / t->a), wide = whole(g->n / t->b);
-    double per_sm =
-        g->per_sm * t->cm * whole(tall / t->cm) * t->cn * whole(wide / t->cn);
+    double tall = whole(g->m / t->a), wide = whole(g->n / t->b), high = whole(tall / t->cm);
+    if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
+        high++;
+    double per_sm = g->per_sm * t->cm * high * t->cn * whole(wide / t->cn);
     struct part p = {
         .per_sm = per_sm,
         .area = area,
@@ -331,12 +340,29 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
         .resident = 1,
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
+        .persistent = t->persistent,
     };
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
-    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + g->chain3 / cube(p.resident)) +
-              g->dram3;
+    double chain = t->persistent ? 0 : g->chain_s / p.resident;
+    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + cube(chain)) + g->dram3;
     return p;
+}
+
+/* Seconds that an SM multiplies and writes. Of the output of one CTA and the
+ * multiply-adds of the next the longer counts, and of the shorter the share `exposed`.
+ * A step of k takes a persistent kernel as long as its multiply-adds or the wait for
+ * them, and all SMs together do what the part sustains. */
+static double tensor_of(const struct gemm *g, const struct part *p, double per,
+                        double waves, double share)
+{
+    double fma = p->fma * share;
+    if (p->persistent) {
+        fma = fmax(fma, g->chain_s * share);
+        fma = fmax(fma, per / waves * p->area * g->pipe_s * share);
+    }
+    double longer = fmax(fma, p->once), shorter = fmin(fma, p->once);
+    return fma + p->once + (waves - 1) * (longer + shorter * g->c[EXPOSED]);
 }
 
 /* One tile, k split into parts of `share`: cube of seconds without the reduction. */
@@ -346,12 +372,14 @@ static double try_split(const struct gemm *g, const struct part *p, double split
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[WAVE] * (whole(per) - even);
     double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
-    double main_s = p->fma * share, hidden = p->once < main_s ? p->once : main_s;
-    out->tensor = waves * (main_s + p->once) - (waves - 1) * (1 - g->c[EXPOSED]) * hidden;
+    double turns = even > p->resident ? even / p->resident : 1;
+    double chain = p->persistent ? 0 : g->chain_s * share * turns;
+    out->tensor = tensor_of(g, p, per, waves, share);
     out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
-    double turns = even > p->resident ? even / p->resident : 1;
-    out->core3 = cube(out->tensor) + cube(out->l2) + g->chain3 * cube(share * turns);
+    out->core3 = cube(out->tensor) + cube(out->l2) + cube(chain);
+    if (p->persistent)
+        return out->core3 + cube(dram + p->few * share);
     return out->core3 + cube(dram) + cube(p->few * share);
 }
 
@@ -417,12 +445,33 @@ static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
     return !(mc->warm > 0 && whole_k && g->m > 1 && g->m * g->n * g->k <= SMALL);
 }
 
+static double rounds_of(double k, double rows)
+{
+    return (1 + whole(rows * whole(k / WARP) / SCHEDULERS)) / rows;
+}
+
+/* The kernels that quantise X are bound by instructions, a scheduler's warps one after
+ * another, and a CTA's start takes as long as one of them: rounds per row. vLLM takes
+ * a row a CTA, sgl-kernel from two of its CTAs an SM on eight. Within a model (warm 0),
+ * where more rows would come out faster, fewer take no longer than that many. */
+static double rounds(const struct gemm *g, double warm)
+{
+    double pack = stacks[(int)g->c[STACK]].pack, rows = g->m * g->per_sm;
+    if (pack < 1)
+        return 1;
+    double packed = rounds_of(g->k, pack), alone = rounds_of(g->k, 1);
+    if (rows >= 2 * pack)
+        return packed;
+    return warm > 0 ? alone : fmin(alone, packed * 2 * pack / rows);
+}
+
 static double quantise(const struct gemm *g, const struct rl_machine *mc)
 {
     double bytes = g->m * g->k, l2 = (IN_BYTES + 1) * bytes / (mc->l2_bw / 2);
     double dram = (IN_BYTES * g->xmiss + g->qmiss) * bytes / mc->dram;
     return g->c[QUANT_BW] * rl_cbrt(cube(l2) + cube(dram)) +
-           US * (g->c[QUANT_ROW] * g->k / 1024 + g->c[QUANT_CTA] * g->m * g->per_sm);
+           US * (g->c[QUANT_ROW] * g->k / 1024 +
+                 g->c[QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm);
 }
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
@@ -435,12 +484,13 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     double k = p[RL_GEMM_K];
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
-    const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, &n);
+    const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, k, &n);
     g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * whole(k / g.k_step);
     dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
+    g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
     prepare(&g, mc, dt);
     struct best best = {.seconds = INFINITY};
     bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
