@@ -154,7 +154,6 @@ static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double PIPELINE = 128;   /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
 static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
-static const double SHORT = 1600;     /* k below which it does on sm_120 */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
@@ -432,17 +431,22 @@ static void behind_tensor(const struct gemm *g, struct best *best)
     best->seconds = best->reduce + rl_cbrt(cubes + cube(best->tensor));
 }
 
-/* cuBLAS takes one CTA per tile for small products with the mma.sync kernels of sm_86 to
- * sm_89 and of sm_120 on, whatever the memory: the same limit in three stacks on sm_89
- * and sm_120 (measured), not on sm_80, sm_90 and sm_100, and on sm_120 for a short k too.
- * Turing is taken as sm_80. */
+/* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory, cuBLAS
+ * takes one CTA per tile for small products and where k is short for as many tiles (of
+ * 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on sm_80,
+ * sm_90 and sm_100.  Turing is taken as sm_80. */
 static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
                      enum rl_gemm_menu menu)
 {
-    if (menu != RL_GEMM_SPLIT || (mc->cc >= 120 && g->k < SHORT))
+    if (menu != RL_GEMM_SPLIT)
         return false;
-    bool whole_k = mc->cc > 80 && !rl_gemm_fine(mc->cc);
-    return !(mc->warm > 0 && whole_k && g->m > 1 && g->m * g->n * g->k <= SMALL);
+    if (mc->cc <= 80 || rl_gemm_fine(mc->cc))
+        return true;
+    double tiles = whole(g->m / 64) * whole(g->n / 64);
+    double short_k = mc->cc >= 120 ? 1600 : 3100, per_tile = mc->cc >= 120 ? 400 : 150;
+    if (g->k < short_k && g->k < per_tile * tiles)
+        return false;
+    return !(mc->warm > 0 && g->m > 1 && g->m * g->n * g->k <= SMALL);
 }
 
 static double rounds_of(double k, double rows)
