@@ -150,13 +150,15 @@ static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k who
 static const double PORT = 64, PORT_TMA = 128;
 /* Quantising: elements of a warp's vectors of 16, warps that an SM issues at once. */
 static const double WARP = 512, SCHEDULERS = 4;
+/* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
+static const double GPC = 18;
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
 struct gemm {
     double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
-    double per_sm;           /* 1 / SMs */
+    double sm, per_sm;       /* SMs; 1 / SMs */
     double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
     double slow;             /* rl_machine.slow */
     double l2_s;             /* seconds of k bytes of one SM, all of them reading */
@@ -224,6 +226,7 @@ static double dram(struct gemm *g, const struct rl_machine *mc, double k,
 static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt, const double *c)
 {
+    g->sm = mc->sm;
     g->per_sm = 1 / mc->sm;
     g->slow = rl_slow(mc, dt->unit);
     g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
@@ -270,6 +273,14 @@ static double read_bytes(const struct gemm *g, const struct rl_gemm_tile *t, dou
     return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
 }
 
+/* SMs that clusters of `ctas` fill, one CTA each: a cluster stays within a GPC, so that
+ * clusters of four leave 16 of B200's 148 SMs idle. */
+static double usable(double sm, double ctas)
+{
+    double rest = fmod(sm, GPC), idle = (sm - rest) / GPC * fmod(GPC, ctas);
+    return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
+}
+
 /* On Hopper a row of clusters that m does not fill takes twice as long (measured: 129 ×
  * 6144 × 3584 is slower than 256 ×; why, is not known).  It makes 256 rows faster than
  * 255, so it is left out within a model. */
@@ -280,7 +291,8 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
     double high = whole(g->m / (t->a * t->cm));
     if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
         high++;
-    double per_sm = g->per_sm * t->cm * high * t->cn * whole(g->n / (t->b * t->cn));
+    double per_sm = t->cm * high * t->cn * whole(g->n / (t->b * t->cn)) /
+                    usable(g->sm, t->cm * t->cn);
     struct part p = {
         .per_sm = per_sm,
         .area = area,
