@@ -22,6 +22,11 @@
  * the measured operator contains.  The cubes join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
+ * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
+ * tile to tile, so that of chain and a tile's multiply-adds the longer counts, all SMs
+ * together reach the sustained rate and not the peak, and few comes after dram, the last
+ * CTAs' loads after everybody's.
+ *
  * Measured rows replay the operator in a CUDA graph (aiconfigurator
  * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
  * over one input, SGLang's with six inputs too, TensorRT-LLM's with as many
@@ -29,11 +34,11 @@
  * operand decides whether L2 still holds it.  With machine->warm 0 the weights
  * come from DRAM.
  *
- * Ignores: order of the CTAs (DRAM is charged once), power limits but for one
- * slow-down in long compute, and how well the library really chooses, but for
- * one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds,
- * where a split would be up to seven times as fast.  That is left out within a
- * model (warm 0), where more rows would come out faster.
+ * Ignores: order of the CTAs (DRAM is charged once), power limits but for that
+ * rate and one slow-down in long compute, and how well the library really chooses, but
+ * for one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds, where a
+ * split would be up to seven times as fast.  That is left out within a model (warm 0),
+ * where more rows would come out faster.
  */
 #include "gemm_tiles.h"
 #include "kern_root.h"
@@ -281,9 +286,10 @@ static double usable(double sm, double ctas)
     return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
 }
 
-/* On Hopper a row of clusters that m does not fill takes twice as long (measured: 129 ×
- * 6144 × 3584 is slower than 256 ×; why, is not known).  It makes 256 rows faster than
- * 255, so it is left out within a model. */
+/* On Hopper a last row of clusters that m does not fill takes twice as long (measured,
+ * vLLM and SGLang with the same kernel: 1281 × 10240 × 5120 200.9 us, 1536 × 10240 × 5120
+ * 140.9; why, is not known).  It makes 512 rows faster than 511, so it is left out
+ * within a model. */
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
