@@ -22,6 +22,11 @@
  * the measured operator contains.  The cubes join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
+ * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
+ * tile to tile, so that of chain and a tile's multiply-adds the longer counts, all SMs
+ * together reach the sustained rate and not the peak, and few comes after dram, the last
+ * CTAs' loads after everybody's.
+ *
  * Measured rows replay the operator in a CUDA graph (aiconfigurator
  * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
  * over one input, SGLang's with six inputs too, TensorRT-LLM's with as many
@@ -29,11 +34,11 @@
  * operand decides whether L2 still holds it.  With machine->warm 0 the weights
  * come from DRAM.
  *
- * Ignores: order of the CTAs (DRAM is charged once), power limits but for one
- * slow-down in long compute, and how well the library really chooses, but for
- * one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds,
- * where a split would be up to seven times as fast.  That is left out within a
- * model (warm 0), where more rows would come out faster.
+ * Ignores: order of the CTAs (DRAM is charged once), power limits but for that
+ * rate and one slow-down in long compute, and how well the library really chooses, but
+ * for one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds, where a
+ * split would be up to seven times as fast.  That is left out within a model (warm 0),
+ * where more rows would come out faster.
  */
 #include "gemm_tiles.h"
 #include "kern_root.h"
@@ -159,13 +164,15 @@ static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k who
 static const double PORT = 64, PORT_TMA = 128;
 /* Quantising: elements of a warp's vectors of 16, warps that an SM issues at once. */
 static const double WARP = 512, SCHEDULERS = 4;
+/* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
+static const double GPC = 18;
 static const double US = 1e-6;
 
 /* One call on one machine, reduced to what the search needs. */
 struct gemm {
     double m, n, k, k_step;  /* k padded to the main loop's step */
     double wb, xb;           /* bytes of an element */
-    double per_sm;           /* 1 / SMs */
+    double sm, per_sm;       /* SMs; 1 / SMs */
     double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
     double slow;             /* rl_machine.slow */
     double l2_s;             /* seconds of k bytes of one SM, all of them reading */
@@ -218,7 +225,8 @@ static double again(const struct gemm *g, const struct rl_machine *mc,
         return 0;
     if (t->cta.strip > 0)
         return w * fmax(0, rows / t->cta.strip - 1) * miss(w, room, sharp);
-    double cols = fmax(1, mc->sm * t->cta.resident / rows); /* of tiles at the same time */
+    double cols =
+        fmax(1, mc->sm * t->cta.resident / rows); /* of tiles at the same time */
     double both = x + w * fmin(1, cols * t->b / g->n);
     return x * fmax(0, g->n / (cols * t->b) - 1) * miss(both, room, sharp);
 }
@@ -256,6 +264,7 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt)
 {
     const double *c = g->c;
+    g->sm = mc->sm;
     g->per_sm = 1 / mc->sm;
     g->slow = rl_slow(mc, dt->unit);
     g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
@@ -274,15 +283,15 @@ static void prepare(struct gemm *g, const struct rl_machine *mc,
 
 /* A tile on this call: what each of its SMs has to do, k whole. */
 struct part {
-    double per_sm;    /* CTAs per SM */
-    double area;      /* of the tile */
-    double fma;       /* s of one CTA: multiply-adds */
-    double load;      /* operands from L2, of all CTAs alike */
-    double full;      /* the same of one without an edge */
-    double resident;  /* CTAs of an SM side by side */
-    double once;      /* s per wave */
-    double few;       /* s of the DRAM traffic that so few CTAs ask for */
-    double least;     /* cube of seconds: no split is faster */
+    double per_sm;   /* CTAs per SM */
+    double area;     /* of the tile */
+    double fma;      /* s of one CTA: multiply-adds */
+    double load;     /* operands from L2, of all CTAs alike */
+    double full;     /* the same of one without an edge */
+    double resident; /* CTAs of an SM side by side */
+    double once;     /* s per wave */
+    double few;      /* s of the DRAM traffic that so few CTAs ask for */
+    double least;    /* cube of seconds: no split is faster */
     bool persistent;
 };
 
@@ -315,21 +324,32 @@ static void cutlass2(const struct gemm *g, const struct rl_gemm_cta *cta, struct
 
     p->resident = cta->resident;
     p->fma *= fmax(1, UNITS / warps);
-    p->once += US * (g->c[STEP] * steps + g->c[EXTRA] * cta->extra) *
-               (1 + g->c[PAIR] * pairs);
+    p->once +=
+        US * (g->c[STEP] * steps + g->c[EXTRA] * cta->extra) * (1 + g->c[PAIR] * pairs);
 }
 
-/* On Hopper a row of clusters that m does not fill takes twice as long (measured: 129 ×
- * 6144 × 3584 is slower than 256 ×; why, is not known).  It makes 256 rows faster than
- * 255, so it is left out within a model. */
+/* SMs that clusters of `ctas` fill, one CTA each: a cluster stays within a GPC, so that
+ * clusters of four leave 16 of B200's 148 SMs idle. */
+static double usable(double sm, double ctas)
+{
+    double rest = fmod(sm, GPC), idle = (sm - rest) / GPC * fmod(GPC, ctas);
+    return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
+}
+
+/* On Hopper a last row of clusters that m does not fill takes twice as long (measured,
+ * vLLM and SGLang with the same kernel: 1281 × 10240 × 5120 200.9 us, 1536 × 10240 × 5120
+ * 140.9; why, is not known).  It makes 512 rows faster than 511, so it is left out
+ * within a model. */
 static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
     double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
-    double tall = whole(g->m / t->a), wide = whole(g->n / t->b), high = whole(tall / t->cm);
+    double tall = whole(g->m / t->a), wide = whole(g->n / t->b),
+           high = whole(tall / t->cm);
     if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
         high++;
-    double per_sm = g->per_sm * t->cm * high * t->cn * whole(wide / t->cn);
+    double per_sm =
+        t->cm * high * t->cn * whole(wide / t->cn) / usable(g->sm, t->cm * t->cn);
     struct part p = {
         .per_sm = per_sm,
         .area = area,
@@ -431,10 +451,10 @@ static void behind_tensor(const struct gemm *g, struct best *best)
     best->seconds = best->reduce + rl_cbrt(cubes + cube(best->tensor));
 }
 
-/* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory, cuBLAS
- * takes one CTA per tile for small products and where k is short for as many tiles (of
- * 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on sm_80,
- * sm_90 and sm_100.  Turing is taken as sm_80. */
+/* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
+ * cuBLAS takes one CTA per tile for small products and where k is short for as many tiles
+ * (of 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on
+ * sm_80, sm_90 and sm_100.  Turing is taken as sm_80. */
 static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
                      enum rl_gemm_menu menu)
 {
@@ -482,9 +502,11 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
                          double part[RL_NBOUNDS])
 {
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    struct gemm g = {
-        .m = p[RL_GEMM_M], .n = p[RL_GEMM_N], .wb = dt->bits / 8, .xb = dt->act_bytes,
-        .c = c};
+    struct gemm g = {.m = p[RL_GEMM_M],
+                     .n = p[RL_GEMM_N],
+                     .wb = dt->bits / 8,
+                     .xb = dt->act_bytes,
+                     .c = c};
     double k = p[RL_GEMM_K];
     int n;
     enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;

@@ -1,0 +1,148 @@
+/* GEMM in fp8 as vLLM and sgl-kernel run it on wgmma and tcgen05 parts: what their
+ * sources say of tiles, clusters and quantising, at the priors. */
+#include "gemm_tiles.h"
+#include "op_test.h"
+
+enum { SGL = 7, VLLM = 8 }; /* rows of stacks[] */
+
+/* Of round numbers, with B200's 148 SMs, or H100's 132. */
+static struct rl_machine machine(int cc)
+{
+    struct rl_machine m = {.sm = cc < 100 ? 132 : 148,
+                           .clock_hz = 2e9,
+                           .dram_peak = 8e12,
+                           .dram = 7e12,
+                           .l2_bw = 9e12,
+                           .l2_bytes = 1e8,
+                           .cc = cc,
+                           .warm = 1};
+
+    for (int u = 0; u < RL_NUNITS; u++) {
+        m.peak[u] = 4e15;
+        m.rate[u] = 3e15;
+    }
+    return m;
+}
+
+/* Seconds at the priors but for the stack and one coefficient; those of waves as
+ * fitted. */
+static double seconds(const struct rl_machine *m, double stack, const char *name,
+                      double value, const double shape[3])
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+    double c[RL_MAXCOEFS] = {0};
+    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], RL_DT_FP8};
+
+    for (int i = 0; op->coef[i].name; i++) {
+        const char *key = op->coef[i].name;
+        c[i] = op->coef[i].prior;
+        if (!strcmp(key, "stack"))
+            c[i] = stack;
+        else if (!strcmp(key, "wave"))
+            c[i] = 1;
+        else if (!strcmp(key, name))
+            c[i] = value;
+    }
+    return op->time(p, m, c, NULL);
+}
+
+/* Seconds that `quant_cta` of 1 us adds. */
+static double quantising(const struct rl_machine *m, double stack, double rows, double k)
+{
+    const double shape[] = {rows, 128, k};
+
+    return seconds(m, stack, "quant_cta", 1, shape) -
+           seconds(m, stack, "quant_cta", 0, shape);
+}
+
+/* A CTA's start and one round of four warps of 512 elements up to k = 2048, then by
+ * whole rounds (measured on B200, vLLM: 4096 × 64 × 32 31.7 us, 8192 × 256 × 2048 59.2,
+ * 8192 × 32 × 5120 121.4). */
+Test(gemm_fp8, a_row_is_quantised_in_whole_rounds)
+{
+    struct rl_machine m = machine(100);
+    double one = quantising(&m, VLLM, 4096, 32);
+
+    expect_near(one, 2 * 4096 / 148.0 * 1e-6, 1e-3);
+    expect_near(quantising(&m, VLLM, 4096, 2048), one, 1e-3);
+    expect_near(quantising(&m, VLLM, 4096, 2560), 1.5 * one, 1e-3);
+    expect_near(quantising(&m, VLLM, 4096, 5120), 2 * one, 1e-3);
+}
+
+/* sgl-kernel packs eight rows into a CTA from 16 an SM on: (1 + 2 · 4) / 8 rounds a row
+ * of 2048 where one alone takes 2, (1 + 2) / 8 of 512.  Within a model more rows are
+ * never quantised faster. */
+Test(gemm_fp8, sgl_kernel_packs_rows)
+{
+    struct rl_machine m = machine(100);
+
+    expect_near(quantising(&m, SGL, 2367, 2048), 2 * 2367 / 148.0 * 1e-6, 1e-3);
+    expect_near(quantising(&m, SGL, 2368, 2048), 9 / 8.0 * 16e-6, 1e-3);
+    expect_near(quantising(&m, SGL, 2368, 512), 3 / 8.0 * 16e-6, 1e-3);
+    m.warm = 0;
+    for (double rows = 128; rows < 4096; rows += 128)
+        cr_expect_leq(quantising(&m, SGL, rows, 512),
+                      1.0001 * quantising(&m, SGL, rows + 128, 512), "%g rows", rows);
+}
+
+/* The tile of vLLM's default on sm_100 takes 2 × 2 CTAs, which fill 132 of 148 SMs:
+ * 128 CTAs are one wave, 136 are two; of 1 × 1 CTAs (64 rows) 144 are one. */
+Test(gemm_fp8, clusters_stay_within_a_gpc)
+{
+    static const double one[] = {512, 4096, 16384}, two[] = {512, 4352, 16384};
+    static const double lone[] = {64, 64 * 132, 2048}, still[] = {64, 64 * 144, 2048};
+    struct rl_machine m = machine(100);
+
+    cr_expect_gt(seconds(&m, VLLM, "", 0, two), 1.5 * seconds(&m, VLLM, "", 0, one));
+    cr_expect_lt(seconds(&m, SGL, "", 0, still), 1.2 * seconds(&m, SGL, "", 0, lone));
+    m.sm = 4; /* a part smaller than a GPC */
+    cr_expect(isfinite(seconds(&m, VLLM, "", 0, one)));
+}
+
+/* All SMs together sustain less than each alone at its peak, however fast a tile is. */
+Test(gemm_fp8, large_products_run_at_the_sustained_rate)
+{
+    static const double shape[] = {8192, 8192, 8192};
+    struct rl_machine m = machine(100);
+    double flop = 2.0 * 8192 * 8192 * 8192;
+
+    cr_expect_gt(seconds(&m, VLLM, "eff", 1.2, shape), flop / 3e15);
+}
+
+/* On Hopper more rows may be faster (H100, fp8 × 10240 × 5120: 1281 rows 200.9 us in
+ * vLLM, 1536 rows 140.9 in SGLang with the same kernel), not on tcgen05 parts and not
+ * within a model. */
+Test(gemm_fp8, a_row_of_clusters_that_m_does_not_fill)
+{
+    static const double ragged[] = {513, 8192, 8192}, full[] = {768, 8192, 8192};
+    struct rl_machine hopper = machine(90), blackwell = machine(100);
+
+    cr_expect_gt(seconds(&hopper, VLLM, "", 0, ragged),
+                 1.05 * seconds(&hopper, VLLM, "", 0, full));
+    cr_expect_leq(seconds(&blackwell, VLLM, "", 0, ragged),
+                  seconds(&blackwell, VLLM, "", 0, full));
+    hopper.warm = 0;
+    cr_expect_leq(seconds(&hopper, VLLM, "", 0, ragged),
+                  seconds(&hopper, VLLM, "", 0, full));
+}
+
+/* Rows of vLLM's tables that ask for k, and which kernels are persistent. */
+Test(gemm_fp8, tables_by_k)
+{
+    int n;
+    const struct rl_gemm_tile *t = rl_gemm_tiles(RL_GEMM_VLLM, 90, 8192, 4096, 6144, &n);
+
+    cr_expect(n == 1 && t->a == 256 && t->b == 128 && t->persistent);
+    t = rl_gemm_tiles(RL_GEMM_VLLM, 90, 8192, 4096, 4096, &n);
+    cr_expect_eq(t->a, 128);
+    t = rl_gemm_tiles(RL_GEMM_VLLM, 90, 4097, 4096, 8192, &n);
+    cr_expect_eq(t->a, 128);
+    t = rl_gemm_tiles(RL_GEMM_VLLM, 100, 64, 4096, 2048, &n);
+    cr_expect_eq(t->cn, 1);
+    t = rl_gemm_tiles(RL_GEMM_VLLM, 100, 64, 4096, 4096, &n);
+    cr_expect(t->cn == 4 && t->persistent);
+    t = rl_gemm_tiles(RL_GEMM_VLLM, 90, 64, 4096, 4096, &n);
+    cr_expect_not(t->persistent);
+    t = rl_gemm_tiles(RL_GEMM_SPLIT, 90, 64, 4096, 4096, &n);
+    cr_expect(n > 1 && !t->persistent);
+}
