@@ -359,7 +359,7 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
         .resident = 1,
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
-        .persistent = t->persistent,
+        .persistent = t->persistent || g->cluster > 2,
     };
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
