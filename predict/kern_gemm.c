@@ -359,7 +359,7 @@ static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
         .resident = 1,
         .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
         .few = g->few_s / per_sm,
-        .persistent = t->persistent || g->cluster > 2,
+        .persistent = t->persistent,
     };
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
@@ -489,13 +489,16 @@ static double rounds(const struct gemm *g, double warm)
     return warm > 0 ? alone : fmin(alone, packed * 2 * pack / rows);
 }
 
+/* Reading and writing overlap with the instructions, a row's serial part with nothing. */
 static double quantise(const struct gemm *g, const struct rl_machine *mc)
 {
-    double bytes = g->m * g->k, l2 = (IN_BYTES + 1) * bytes / (mc->l2_bw / 2);
+    double bytes = g->c[QUANT_BW] * g->m * g->k;
+    double l2 = (IN_BYTES + 1) * bytes / (mc->l2_bw / 2);
     double dram = (IN_BYTES * g->xmiss + g->qmiss) * bytes / mc->dram;
-    return g->c[QUANT_BW] * rl_cbrt(cube(l2) + cube(dram)) +
-           US * (g->c[QUANT_ROW] * g->k / 1024 +
-                 g->c[QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm);
+    double issue = US * g->c[QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm;
+
+    return rl_cbrt(cube(l2) + cube(dram) + cube(issue)) +
+           US * g->c[QUANT_ROW] * g->k / 1024;
 }
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,

@@ -40,6 +40,8 @@ static double seconds(const struct rl_machine *m, double stack, const char *name
             c[i] = stack;
         else if (!strcmp(key, "wave"))
             c[i] = 1;
+        else if (!strcmp(key, "quant_bw"))
+            c[i] = 1e-6; /* bound by instructions alone */
         else if (!strcmp(key, name))
             c[i] = value;
     }
