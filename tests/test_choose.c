@@ -47,6 +47,34 @@ static const char *source_of(const char *id, const char *op, const char *impl,
     return name;
 }
 
+/* Mamba-2's scan is one kernel under TensorRT-LLM on B200 and its like, five elsewhere:
+ * the entry of the one says nothing of the five. */
+Test(choose, one_kernel_is_not_five)
+{
+    static const struct {
+        const char *device, *runtime, *from;
+    } rows[] = {{"gb200-186gb", "trtllm-1.3.0rc20", "b200-sxm-180gb"},
+                {"b200-sxm-180gb", "vllm-0.24.0", "prior"},
+                {"h100-sxm-80gb", "trtllm-1.3.0rc20", "prior"},
+                {"rtx-pro-6000-server", "trtllm-1.3.0rc20", "prior"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rl_choice c;
+        load(rows[i].device);
+        struct rl_ask a = {db,
+                           device,
+                           rows[i].runtime,
+                           "mamba_chunk_scan_combined",
+                           rl_op_find("ssd_scan"),
+                           RL_DT_BF16,
+                           RL_DT_FP32,
+                           false};
+        rl_choose_by(&a, &c);
+        cr_expect_str_eq(c.kernel ? c.kernel->device : "prior", rows[i].from, "%s, %s",
+                         rows[i].device, rows[i].runtime);
+        drop();
+    }
+}
+
 Test(choose, tensor_kernels_follow_the_instructions)
 {
     cr_expect_str_eq(source_of("rtx-pro-6000-server", "gemm", NULL, RL_DT_BF16), "l40s");
