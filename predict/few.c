@@ -1,10 +1,12 @@
 /* Few samples on a new device: an optimal design, and a fit from several entries.
  *
  * Which rows: around the nearest entry, a row is a direction in the space of the
- * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd).  Measuring a row takes the
- * variance along its direction away.  The next sample is the row that takes most
- * from the variance summed over all rows (Bayesian I-optimal design, greedy): it
- * comes out where latencies, bandwidths and peaks are each seen alone.
+ * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd), and what the model misses there
+ * whatever its coefficients, alike for shapes close to each other:
+ *   covariance of two rows = J_i·J_k + MISFIT² exp(-d²/2), d = |log p_i - log p_k| /
+ * ALIKE The next sample is the row that takes most from the variance summed over all rows
+ * (Bayesian I-optimal design, greedy): it comes out where latencies, bandwidths and
+ * peaks are each seen alone, and not in corners where only the model's miss is seen.
  * The fit: from each of the nearest entries in turn (2 N - 1, at most 12, for N
  * samples), each with its own variants;
  * the one that the samples move least from its centre wins (least cost, prior
@@ -20,15 +22,20 @@
 #include <string.h>
 
 enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
-static const double NOISE = 0.1;  /* log error that a measured row keeps */
+/* Log errors, as left-out rows of GEMM have them (docs/calibration.md): of the model, and
+ * of a row alone; e-folds of a size within which the first are alike. */
+static const double MISFIT = 0.1, NOISE = 0.05, ALIKE = 2;
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
 
 struct design {
     const struct rl_sample *row;
     const struct rl_machine *m;
-    size_t n, width; /* rows; coefficients that are free */
-    double *j;       /* [n][width] */
+    size_t n, width, step, scored; /* rows; free coefficients; of every step-th row */
+    double *j;                     /* [n][width] */
+    double *size;                  /* [n][RL_MAXPARAMS] of log sizes, in ALIKE */
+    double *cov, *var;             /* [n][scored], [n]: open after what was taken */
+    double *taken;                 /* [few][n] */
 };
 
 static double log_time(const struct design *d, size_t i, const double *coef)
@@ -66,41 +73,59 @@ static void derive(struct design *d, const struct rl_fit_prior *prior)
     d->width = k;
 }
 
-static double dot(const struct design *d, size_t a, size_t b)
+static void measure_sizes(struct design *d)
 {
-    double s = 0;
+    const struct rl_param *param = d->row->op->param;
+    for (size_t i = 0; i < d->n; i++)
+        for (int k = 0; param[k].name; k++)
+            if (param[k].kind == RL_P_NUM)
+                d->size[i * RL_MAXPARAMS + k] = log(d->row[i].p[k] + 1) / ALIKE;
+}
+
+/* Before anything is measured. */
+static double covariance(const struct design *d, size_t a, size_t b)
+{
+    const double *x = d->size + a * RL_MAXPARAMS, *y = d->size + b * RL_MAXPARAMS;
+    double both = 0, far = 0;
     for (size_t k = 0; k < d->width; k++)
-        s += d->j[a * d->width + k] * d->j[b * d->width + k];
-    return s;
+        both += d->j[a * d->width + k] * d->j[b * d->width + k];
+    for (int k = 0; k < RL_MAXPARAMS; k++)
+        far += (x[k] - y[k]) * (x[k] - y[k]);
+    return both + MISFIT * MISFIT * exp(-far / 2);
+}
+
+static void open_all(struct design *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        for (size_t s = 0; s < d->scored; s++)
+            d->cov[i * d->scored + s] = covariance(d, i, s * d->step);
+        d->var[i] = covariance(d, i, i);
+    }
 }
 
 /* Variance that measuring row i takes from the rows together. */
 static double gain(const struct design *d, size_t i)
 {
-    size_t step = d->n / SCORED + 1;
-    double var = dot(d, i, i) + NOISE * NOISE, sum = 0;
-    for (size_t r = 0; r < d->n; r += step) {
-        double both = dot(d, i, r);
-        sum += both * both / var;
-    }
-    return sum;
+    double sum = 0;
+    for (size_t s = 0; s < d->scored; s++)
+        sum += d->cov[i * d->scored + s] * d->cov[i * d->scored + s];
+    return sum / (d->var[i] + NOISE * NOISE);
 }
 
-/* The rows' directions in what is still open after row i: J ← J (I − a w wᵀ), the
- * root of the posterior covariance. */
-static void take(struct design *d, size_t i, double *w)
+/* Row i measured as the k-th: v = its covariance with each row over its own spread. */
+static void take(struct design *d, size_t i, size_t k)
 {
-    memcpy(w, d->j + i * d->width, d->width * sizeof *w);
-    double var = dot(d, i, i), noise = NOISE * NOISE;
-    if (var <= 0)
-        return;
-    double a = (1 - sqrt(noise / (var + noise))) / var;
+    double *v = d->taken + k * d->n, spread = sqrt(d->var[i] + NOISE * NOISE);
     for (size_t r = 0; r < d->n; r++) {
-        double s = 0;
-        for (size_t k = 0; k < d->width; k++)
-            s += d->j[r * d->width + k] * w[k];
-        for (size_t k = 0; k < d->width; k++)
-            d->j[r * d->width + k] -= a * s * w[k];
+        double open = covariance(d, r, i);
+        for (size_t before = 0; before < k; before++)
+            open -= d->taken[before * d->n + r] * d->taken[before * d->n + i];
+        v[r] = open / spread;
+    }
+    for (size_t r = 0; r < d->n; r++) {
+        for (size_t s = 0; s < d->scored; s++)
+            d->cov[r * d->scored + s] -= v[r] * v[s * d->step];
+        d->var[r] = fmax(d->var[r] - v[r] * v[r], 0);
     }
 }
 
@@ -112,33 +137,47 @@ static size_t free_coefs(const struct rl_op_type *op, const struct rl_fit_prior 
     return n;
 }
 
-int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *m,
-                const struct rl_fit_prior *prior, size_t few, int *picked,
-                struct rl_error *err)
+static void pick(struct design *d, size_t few, int *picked)
 {
-    struct design d = {row, m, n, free_coefs(row->op, prior), NULL};
-    double w[RL_MAXCOEFS];
-    d.j = rl_alloc(n * (d.width + 1), sizeof *d.j, err);
-    if (!d.j)
-        return -1;
-    derive(&d, prior);
-    memset(picked, 0, n * sizeof *picked);
-    for (size_t k = 0; k < few && k < n; k++) {
-        size_t best = n;
+    memset(picked, 0, d->n * sizeof *picked);
+    for (size_t k = 0; k < few && k < d->n; k++) {
+        size_t best = d->n;
         double most = -1;
-        for (size_t i = 0; i < n; i++) {
-            double g = picked[i] ? -1 : gain(&d, i);
+        for (size_t i = 0; i < d->n; i++) {
+            double g = picked[i] ? -1 : gain(d, i);
             if (g > most) {
                 most = g;
                 best = i;
             }
         }
-        if (best == n)
+        if (best == d->n)
             break;
         picked[best] = 1;
-        take(&d, best, w);
+        take(d, best, k);
     }
-    free(d.j);
+}
+
+int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *m,
+                const struct rl_fit_prior *prior, size_t few, int *picked,
+                struct rl_error *err)
+{
+    struct design d = {.row = row, .m = m, .n = n, .width = free_coefs(row->op, prior)};
+    d.step = n / SCORED + 1;
+    d.scored = (n + d.step - 1) / d.step;
+    double *room = rl_alloc(n * (d.width + RL_MAXPARAMS + d.scored + 1 + few) + 1,
+                            sizeof *room, err);
+    if (!room)
+        return -1;
+    d.j = room;
+    d.size = d.j + n * d.width;
+    d.cov = d.size + n * RL_MAXPARAMS;
+    d.var = d.cov + n * d.scored;
+    d.taken = d.var + n;
+    derive(&d, prior);
+    measure_sizes(&d);
+    open_all(&d);
+    pick(&d, few, picked);
+    free(room);
     return 0;
 }
 

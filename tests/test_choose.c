@@ -284,6 +284,39 @@ Test(few, samples_find_the_entry_that_fits)
     drop();
 }
 
+/* Nothing to learn of the coefficients: what the model misses is shared by shapes that
+ * are close, so that each sample stands for the largest crowd not yet seen, a lone corner
+ * last. */
+Test(few, samples_stand_for_crowds)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_fit_prior prior;
+    int picked[ROWS], crowd[2];
+    load("l40s");
+    rl_machine_init(&m, device, 1);
+    const struct rl_op_type *op = rl_op_find("gemm");
+    rl_fit_prior_of(op, &prior);
+    for (int i = 0; op->coef[i].name; i++)
+        prior.sd[i] *= 1e-9;
+    struct rl_sample *row = rows_by(prior.center, &m);
+    for (int i = 0; i < ROWS; i++) { /* 40 rows, 19 far from them, one far from all */
+        row[i].p[RL_GEMM_M] = i < 40 ? 64 + i : i < ROWS - 1 ? 8192 + i : 1;
+        row[i].p[RL_GEMM_N] = i < ROWS - 1 ? 4096 : 65536;
+        row[i].p[RL_GEMM_K] = i < ROWS - 1 ? 4096 : 32;
+    }
+    for (int few = 1; few <= 3; few++) {
+        cr_assert_eq(rl_few_pick(row, ROWS, &m, &prior, (size_t)few, picked, &err), 0);
+        crowd[0] = crowd[1] = 0;
+        for (int i = 0; i < ROWS - 1; i++)
+            crowd[i >= 40] += picked[i];
+        cr_expect_eq(crowd[0], few > 2 ? 2 : 1, "%d of %d samples", crowd[0], few);
+        cr_expect_eq(crowd[1], few > 1);
+        cr_expect_eq(picked[ROWS - 1], 0);
+    }
+    drop();
+}
+
 static double slow_of(const char *id, const char *op)
 {
     struct rl_choice c;
