@@ -11,12 +11,15 @@
  * samples), each with its own variants;
  * the one that the samples move least from its centre wins (least cost, prior
  * included), the nearest where two are alike.
+ * The samples' residuals: predictions take their share of what the fit misses near by,
+ * under the same covariance (simple kriging).
  * Ignores: how long a sample takes; that a variant may be unlike all entries.
  */
 #include "few.h"
 
 #include "err.h"
 
+#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,25 +76,30 @@ static void derive(struct design *d, const struct rl_fit_prior *prior)
     d->width = k;
 }
 
-static void measure_sizes(struct design *d)
+/* Log sizes of a call, in ALIKE. */
+static void sizes(const struct rl_op_type *op, const double *p, double *x)
 {
-    const struct rl_param *param = d->row->op->param;
-    for (size_t i = 0; i < d->n; i++)
-        for (int k = 0; param[k].name; k++)
-            if (param[k].kind == RL_P_NUM)
-                d->size[i * RL_MAXPARAMS + k] = log(d->row[i].p[k] + 1) / ALIKE;
+    for (int k = 0; op->param[k].name; k++)
+        if (op->param[k].kind == RL_P_NUM)
+            x[k] = log(p[k] + 1) / ALIKE;
+}
+
+/* Covariance of what the model misses of two calls. */
+static double misfit(const double *x, const double *y)
+{
+    double far = 0;
+    for (int k = 0; k < RL_MAXPARAMS; k++)
+        far += (x[k] - y[k]) * (x[k] - y[k]);
+    return MISFIT * MISFIT * exp(-far / 2);
 }
 
 /* Before anything is measured. */
 static double covariance(const struct design *d, size_t a, size_t b)
 {
-    const double *x = d->size + a * RL_MAXPARAMS, *y = d->size + b * RL_MAXPARAMS;
-    double both = 0, far = 0;
+    double both = misfit(d->size + a * RL_MAXPARAMS, d->size + b * RL_MAXPARAMS);
     for (size_t k = 0; k < d->width; k++)
         both += d->j[a * d->width + k] * d->j[b * d->width + k];
-    for (int k = 0; k < RL_MAXPARAMS; k++)
-        far += (x[k] - y[k]) * (x[k] - y[k]);
-    return both + MISFIT * MISFIT * exp(-far / 2);
+    return both;
 }
 
 static void open_all(struct design *d)
@@ -174,7 +182,8 @@ int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *
     d.var = d.cov + n * d.scored;
     d.taken = d.var + n;
     derive(&d, prior);
-    measure_sizes(&d);
+    for (size_t i = 0; i < n; i++)
+        sizes(row->op, row[i].p, d.size + i * RL_MAXPARAMS);
     open_all(&d);
     pick(&d, few, picked);
     free(room);
@@ -216,6 +225,61 @@ static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *
     return 0;
 }
 
+/* Weights of the samples' residuals: miss = (misfit + NOISE²)⁻¹ log(measured / fit). */
+static int krige(const struct rl_fit_data *d, struct rl_few *few, struct rl_error *err)
+{
+    size_t n = d->n;
+    few->n = n;
+    few->size = rl_alloc(n * RL_MAXPARAMS, sizeof *few->size, err);
+    few->miss = rl_alloc(n, sizeof *few->miss, err);
+    double *room = rl_alloc(n * n, sizeof *room, err);
+    if (!few->size || !few->miss || !room) {
+        free(room);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double t = d->op->time(d->row[i]->p, d->machine, few->fit.coef, NULL);
+        few->miss[i] = log(d->row[i]->seconds / t);
+        sizes(d->op, d->row[i]->p, few->size + i * RL_MAXPARAMS);
+        for (size_t k = 0; k <= i; k++)
+            room[i * n + k] = room[k * n + i] =
+                misfit(few->size + i * RL_MAXPARAMS, few->size + k * RL_MAXPARAMS) +
+                (i == k ? NOISE * NOISE : 0);
+    }
+    gsl_matrix_view cov = gsl_matrix_view_array(room, n, n);
+    gsl_vector_view miss = gsl_vector_view_array(few->miss, n);
+    gsl_linalg_cholesky_decomp1(&cov.matrix); /* NOISE keeps it positive definite */
+    gsl_linalg_cholesky_svx(&cov.matrix, &miss.vector);
+    free(room);
+    return 0;
+}
+
+double rl_few_seconds(const struct rl_few *few, const struct rl_op_type *op,
+                      const double *p, const struct rl_machine *m)
+{
+    double x[RL_MAXPARAMS] = {0}, missed = 0;
+    sizes(op, p, x);
+    for (size_t i = 0; i < few->n; i++)
+        missed += few->miss[i] * misfit(few->size + i * RL_MAXPARAMS, x);
+    return op->time(p, m, few->fit.coef, NULL) * exp(missed);
+}
+
+void rl_few_clear(struct rl_few *few)
+{
+    free(few->size);
+    free(few->miss);
+    few->size = few->miss = NULL;
+    few->n = 0;
+}
+
+/* From the nearest entries, with what the fit misses. */
+static int fit_and_krige(const struct rl_choice *c, int n, const struct rl_fit_data *d,
+                         int *which, struct rl_few *out, struct rl_error *err)
+{
+    int rc = best_fit(c, candidates(n, d->n), d, which, &out->fit, err);
+    return rc ? rc : krige(d, out, err);
+}
+
 /* Root of the mean square of the samples' log errors, each left out in turn: of the fit
  * and of the choice of the entry that it starts from. */
 static int left_out(const struct rl_choice *c, int n, const struct rl_fit_data *d,
@@ -226,18 +290,19 @@ static int left_out(const struct rl_choice *c, int n, const struct rl_fit_data *
     int rc = rest ? 0 : -1, which;
     for (size_t i = 0; !rc && i < d->n; i++) {
         struct rl_fit_data but = *d;
-        struct rl_fit fit;
+        struct rl_few few = {.n = 0};
         but.row = rest;
         but.n = 0;
         but.starts = 1;
         for (size_t k = 0; k < d->n; k++)
             if (k != i)
                 rest[but.n++] = d->row[k];
-        rc = best_fit(c, candidates(n, but.n), &but, &which, &fit, err);
-        if (rc)
-            break;
-        double t = d->op->time(d->row[i]->p, d->machine, fit.coef, NULL);
-        sum += pow(log(d->row[i]->seconds / t), 2);
+        rc = fit_and_krige(c, n, &but, &which, &few, err);
+        if (!rc)
+            sum += pow(log(d->row[i]->seconds /
+                           rl_few_seconds(&few, d->op, d->row[i]->p, d->machine)),
+                       2);
+        rl_few_clear(&few);
     }
     *rms = sqrt(sum / (double)d->n);
     free(rest);
@@ -271,11 +336,13 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
     out->lo = c->log_lo;
     out->hi = c->log_hi;
     if (d->n > 0)
-        rc = best_fit(c, candidates(n, d->n), d, &which, &out->fit, err);
+        rc = fit_and_krige(c, n, d, &which, out, err);
     if (!rc && d->n >= TELLING) {
         rc = left_out(c, n, d, &rms, err);
         interval(&c[which], rms, d->n, &out->lo, &out->hi);
     }
     free(c);
+    if (rc)
+        rl_few_clear(out);
     return rc;
 }

@@ -281,6 +281,38 @@ Test(few, samples_find_the_entry_that_fits)
     cr_expect_lt(after, 0.5 * before);
     cr_expect(few.lo < 0 && few.hi > 0);
     cr_expect_lt(few.hi - few.lo, near[0].log_hi - near[0].log_lo);
+    rl_few_clear(&few);
+    drop();
+}
+
+/* What a fit misses of a sample goes to calls of nearly its shape and not to distant
+ * ones: of 0.1 · 0.1 + 0.05 · 0.05 a row's own are a fifth. */
+Test(few, near_calls_share_what_the_fit_misses)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_few few;
+    load("l40s");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    struct rl_choice one;
+    rl_choose_by(&a, &one);
+    struct rl_sample *row = rows_by(one.coef, &m);
+    const struct rl_sample *train[] = {&row[0]};
+    row[0].seconds *= 1.5;
+    struct rl_fit_data d = {a.op, &m, train, 1, NULL, 1};
+    cr_assert_eq(rl_few_fit(&a, &d, &few, &err), 0, "%s", err.text);
+
+    double left = log(row[0].seconds / a.op->time(row[0].p, &m, few.fit.coef, NULL));
+    double p[RL_MAXPARAMS];
+    memcpy(p, row[0].p, sizeof p);
+    double fit = a.op->time(p, &m, few.fit.coef, NULL);
+    cr_expect_gt(left, 0.01);
+    expect_near(log(rl_few_seconds(&few, a.op, p, &m) / fit), 0.8 * left, 1e-9);
+    p[RL_GEMM_M] = p[RL_GEMM_N] = p[RL_GEMM_K] = 65536;
+    fit = a.op->time(p, &m, few.fit.coef, NULL);
+    cr_expect_lt(fabs(log(rl_few_seconds(&few, a.op, p, &m) / fit)), 0.01 * left);
+    rl_few_clear(&few);
     drop();
 }
 
@@ -453,5 +485,8 @@ Test(few, none)
         expect_near(few.fit.coef[i], one.coef[i], 0);
     expect_near(few.lo, one.log_lo, 0);
     expect_near(few.hi, one.log_hi, 0);
+    expect_near(rl_few_seconds(&few, a.op, rows_by(one.coef, &m)->p, &m),
+                a.op->time(rows_by(one.coef, &m)->p, &m, one.coef, NULL), 1e-12);
+    rl_few_clear(&few);
     drop();
 }
