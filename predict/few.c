@@ -3,8 +3,10 @@
  * Which rows: around the nearest entry, a row is a direction in the space of the
  * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd), and what the model misses there
  * whatever its coefficients, alike for shapes close to each other:
- *   covariance of two rows = J_i·J_k + MISFIT² exp(-d²/2), d = |log p_i - log p_k| /
- * ALIKE The next sample is the row that takes most from the variance summed over all rows
+ *   covariance of two rows = J_i·J_k + MISFIT² exp(-d²/2)
+ *   d = distance of their log sizes, in ALIKE
+ *
+ * The next sample is the row that takes most from the variance summed over all rows
  * (Bayesian I-optimal design, greedy): it comes out where latencies, bandwidths and
  * peaks are each seen alone, and not in corners where only the model's miss is seen.
  * The fit: from each of the nearest entries in turn (2 N - 1, at most 12, for N
@@ -26,7 +28,7 @@
 
 enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
 /* Log errors, as left-out rows of GEMM have them (docs/calibration.md): of the model, and
- * of a row alone; e-folds of a size within which the first are alike. */
+ * of a row alone; e-folds of a size within which the model's are alike. */
 static const double MISFIT = 0.1, NOISE = 0.05, ALIKE = 2;
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
