@@ -75,6 +75,38 @@ Test(choose, one_kernel_is_not_five)
     }
 }
 
+/* B200's measured rows (aiconfigurator 095f58a) from the operator's prior alone: whole
+ * chunks of many and of few heads within 8 %, broken ones within 20. */
+Test(choose, one_kernel_by_its_source)
+{
+    static const struct {
+        const char *params;
+        double us, within;
+    } rows[] = {{"batch=2 seq_len=32768 heads=256", 11320, 0.08},
+                {"batch=1 seq_len=2048 heads=64", 180, 0.08},
+                {"batch=4 seq_len=64 heads=256", 139, 0.2},
+                {"batch=8 seq_len=1 heads=64", 78.18, 0.2}};
+    struct rl_error err = {0};
+    struct rl_choice c;
+    struct rl_machine m;
+    load("b200-sxm-180gb");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a =
+        unseen("ssd_scan", "trtllm-1.3.0rc15", "mamba_chunk_scan_combined", RL_DT_BF16);
+    rl_choose_by(&a, &c);
+    cr_expect_null(c.kernel);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200];
+        double p[RL_MAXPARAMS];
+        snprintf(text, sizeof text,
+                 "%s head_dim=64 state=128 groups=8 chunk=128 dtype=bf16",
+                 rows[i].params);
+        cr_assert_eq(rl_op_parse(a.op, text, p, &err), 0, "%s", err.text);
+        expect_near(1e6 * a.op->time(p, &m, c.coef, NULL), rows[i].us, rows[i].within);
+    }
+    drop();
+}
+
 Test(choose, tensor_kernels_follow_the_instructions)
 {
     cr_expect_str_eq(source_of("rtx-pro-6000-server", "gemm", NULL, RL_DT_BF16), "l40s");
