@@ -213,11 +213,12 @@ static int few_samples(struct work *w, const struct rl_ask *ask, struct rl_calib
     c->residual.hi = few.hi;
     for (size_t i = 0; i < w->g->n; i++) {
         struct rl_outcome *o = &c->outcome[i];
-        o->predicted = predict(w, i, c->fit.coef);
+        o->predicted = rl_few_seconds(&few, c->key->op, row(w, i)->p, w->m);
         set_bounds(o, &c->residual);
         if (w->fold[i] == 0)
             o->skipped = "one of the few samples";
     }
+    rl_few_clear(&few);
     return 0;
 }
 

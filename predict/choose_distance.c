@@ -5,6 +5,7 @@
  */
 #include "choose_distance.h"
 
+#include "kernels.h"
 #include "ops.h"
 
 #include <math.h>
@@ -153,14 +154,23 @@ double rl_impl_distance(const struct rl_kernel *k, const char *impl)
     return library && its && !strcmp(library, its) ? RL_D_LIBRARY : RL_D_IMPL;
 }
 
+/* One kernel or five: what a step costs in one says nothing of the other. */
+static bool is_other_scan(const struct rl_kernel *k, const struct rl_ask *a, double other,
+                          bool here)
+{
+    if (k->op == &rl_op_ssd_scan)
+        return rl_kern_ssd_one_kernel(k->runtime, k->cc) !=
+               rl_kern_ssd_one_kernel(a->runtime, a->d->cc);
+    return k->op->cls == RL_CLS_SCAN && other > 0 && !here;
+}
+
 double rl_entry_distance(const struct rl_kernel *k, const struct rl_ask *a)
 {
     double other = rl_impl_distance(k, a->impl);
     double dist = runtime_distance(k, a->runtime) +
                   dtype_distance(k, a->dtype, a->kv_dtype) + other;
     bool here = !strcmp(k->device, a->d->id);
-    /* one kernel or eight: what a step costs here says nothing of it there */
-    if (other > 0 && !here && k->op->cls == RL_CLS_SCAN)
+    if (is_other_scan(k, a, other, here))
         return INFINITY;
     return here ? dist : dist + RL_D_DEVICE + RL_D_ARCH * rl_steps_between(k, a->d);
 }

@@ -1,34 +1,46 @@
 /* Few samples on a new device: an optimal design, and a fit from several entries.
  *
  * Which rows: around the nearest entry, a row is a direction in the space of the
- * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd).  Measuring a row takes the
- * variance along its direction away.  The next sample is the row that takes most
- * from the variance summed over all rows (Bayesian I-optimal design, greedy): it
- * comes out where latencies, bandwidths and peaks are each seen alone.
+ * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd), and what the model misses there
+ * whatever its coefficients, alike for shapes close to each other:
+ *   covariance of two rows = J_i·J_k + MISFIT² exp(-d²/2)
+ *   d = distance of their log sizes, in ALIKE
+ *
+ * The next sample is the row that takes most from the variance summed over all rows
+ * (Bayesian I-optimal design, greedy): it comes out where latencies, bandwidths and
+ * peaks are each seen alone, and not in corners where only the model's miss is seen.
  * The fit: from each of the nearest entries in turn (2 N - 1, at most 12, for N
  * samples), each with its own variants;
  * the one that the samples move least from its centre wins (least cost, prior
  * included), the nearest where two are alike.
+ * The samples' residuals: predictions take their share of what the fit misses near by,
+ * under the same covariance (simple kriging).
  * Ignores: how long a sample takes; that a variant may be unlike all entries.
  */
 #include "few.h"
 
 #include "err.h"
 
+#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
-static const double NOISE = 0.1;  /* log error that a measured row keeps */
+/* Log errors, as left-out rows of GEMM have them (docs/calibration.md): of the model, and
+ * of a row alone; e-folds of a size within which the model's are alike. */
+static const double MISFIT = 0.1, NOISE = 0.05, ALIKE = 2;
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
 
 struct design {
     const struct rl_sample *row;
     const struct rl_machine *m;
-    size_t n, width; /* rows; coefficients that are free */
-    double *j;       /* [n][width] */
+    size_t n, width, step, scored; /* rows; free coefficients; of every step-th row */
+    double *j;                     /* [n][width] */
+    double *size;                  /* [n][RL_MAXPARAMS] of log sizes, in ALIKE */
+    double *cov, *var;             /* [n][scored], [n]: open after what was taken */
+    double *taken;                 /* [few][n] */
 };
 
 static double log_time(const struct design *d, size_t i, const double *coef)
@@ -66,41 +78,64 @@ static void derive(struct design *d, const struct rl_fit_prior *prior)
     d->width = k;
 }
 
-static double dot(const struct design *d, size_t a, size_t b)
+/* Log sizes of a call, in ALIKE. */
+static void sizes(const struct rl_op_type *op, const double *p, double *x)
 {
-    double s = 0;
+    for (int k = 0; op->param[k].name; k++)
+        if (op->param[k].kind == RL_P_NUM)
+            x[k] = log(p[k] + 1) / ALIKE;
+}
+
+/* Covariance of what the model misses of two calls. */
+static double misfit(const double *x, const double *y)
+{
+    double far = 0;
+    for (int k = 0; k < RL_MAXPARAMS; k++)
+        far += (x[k] - y[k]) * (x[k] - y[k]);
+    return MISFIT * MISFIT * exp(-far / 2);
+}
+
+/* Before anything is measured. */
+static double covariance(const struct design *d, size_t a, size_t b)
+{
+    double both = misfit(d->size + a * RL_MAXPARAMS, d->size + b * RL_MAXPARAMS);
     for (size_t k = 0; k < d->width; k++)
-        s += d->j[a * d->width + k] * d->j[b * d->width + k];
-    return s;
+        both += d->j[a * d->width + k] * d->j[b * d->width + k];
+    return both;
+}
+
+static void open_all(struct design *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        for (size_t s = 0; s < d->scored; s++)
+            d->cov[i * d->scored + s] = covariance(d, i, s * d->step);
+        d->var[i] = covariance(d, i, i);
+    }
 }
 
 /* Variance that measuring row i takes from the rows together. */
 static double gain(const struct design *d, size_t i)
 {
-    size_t step = d->n / SCORED + 1;
-    double var = dot(d, i, i) + NOISE * NOISE, sum = 0;
-    for (size_t r = 0; r < d->n; r += step) {
-        double both = dot(d, i, r);
-        sum += both * both / var;
-    }
-    return sum;
+    double sum = 0;
+    for (size_t s = 0; s < d->scored; s++)
+        sum += d->cov[i * d->scored + s] * d->cov[i * d->scored + s];
+    return sum / (d->var[i] + NOISE * NOISE);
 }
 
-/* The rows' directions in what is still open after row i: J ← J (I − a w wᵀ), the
- * root of the posterior covariance. */
-static void take(struct design *d, size_t i, double *w)
+/* Row i measured as the k-th: v = its covariance with each row over its own spread. */
+static void take(struct design *d, size_t i, size_t k)
 {
-    memcpy(w, d->j + i * d->width, d->width * sizeof *w);
-    double var = dot(d, i, i), noise = NOISE * NOISE;
-    if (var <= 0)
-        return;
-    double a = (1 - sqrt(noise / (var + noise))) / var;
+    double *v = d->taken + k * d->n, spread = sqrt(d->var[i] + NOISE * NOISE);
     for (size_t r = 0; r < d->n; r++) {
-        double s = 0;
-        for (size_t k = 0; k < d->width; k++)
-            s += d->j[r * d->width + k] * w[k];
-        for (size_t k = 0; k < d->width; k++)
-            d->j[r * d->width + k] -= a * s * w[k];
+        double open = covariance(d, r, i);
+        for (size_t before = 0; before < k; before++)
+            open -= d->taken[before * d->n + r] * d->taken[before * d->n + i];
+        v[r] = open / spread;
+    }
+    for (size_t r = 0; r < d->n; r++) {
+        for (size_t s = 0; s < d->scored; s++)
+            d->cov[r * d->scored + s] -= v[r] * v[s * d->step];
+        d->var[r] = fmax(d->var[r] - v[r] * v[r], 0);
     }
 }
 
@@ -112,33 +147,48 @@ static size_t free_coefs(const struct rl_op_type *op, const struct rl_fit_prior 
     return n;
 }
 
-int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *m,
-                const struct rl_fit_prior *prior, size_t few, int *picked,
-                struct rl_error *err)
+static void pick(struct design *d, size_t few, int *picked)
 {
-    struct design d = {row, m, n, free_coefs(row->op, prior), NULL};
-    double w[RL_MAXCOEFS];
-    d.j = rl_alloc(n * (d.width + 1), sizeof *d.j, err);
-    if (!d.j)
-        return -1;
-    derive(&d, prior);
-    memset(picked, 0, n * sizeof *picked);
-    for (size_t k = 0; k < few && k < n; k++) {
-        size_t best = n;
+    memset(picked, 0, d->n * sizeof *picked);
+    for (size_t k = 0; k < few && k < d->n; k++) {
+        size_t best = d->n;
         double most = -1;
-        for (size_t i = 0; i < n; i++) {
-            double g = picked[i] ? -1 : gain(&d, i);
+        for (size_t i = 0; i < d->n; i++) {
+            double g = picked[i] ? -1 : gain(d, i);
             if (g > most) {
                 most = g;
                 best = i;
             }
         }
-        if (best == n)
+        if (best == d->n)
             break;
         picked[best] = 1;
-        take(&d, best, w);
+        take(d, best, k);
     }
-    free(d.j);
+}
+
+int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *m,
+                const struct rl_fit_prior *prior, size_t few, int *picked,
+                struct rl_error *err)
+{
+    struct design d = {.row = row, .m = m, .n = n, .width = free_coefs(row->op, prior)};
+    d.step = n / SCORED + 1;
+    d.scored = (n + d.step - 1) / d.step;
+    double *room = rl_alloc(n * (d.width + RL_MAXPARAMS + d.scored + 1 + few) + 1,
+                            sizeof *room, err);
+    if (!room)
+        return -1;
+    d.j = room;
+    d.size = d.j + n * d.width;
+    d.cov = d.size + n * RL_MAXPARAMS;
+    d.var = d.cov + n * d.scored;
+    d.taken = d.var + n;
+    derive(&d, prior);
+    for (size_t i = 0; i < n; i++)
+        sizes(row->op, row[i].p, d.size + i * RL_MAXPARAMS);
+    open_all(&d);
+    pick(&d, few, picked);
+    free(room);
     return 0;
 }
 
@@ -177,6 +227,61 @@ static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *
     return 0;
 }
 
+/* Weights of the samples' residuals: miss = (misfit + NOISE²)⁻¹ log(measured / fit). */
+static int krige(const struct rl_fit_data *d, struct rl_few *few, struct rl_error *err)
+{
+    size_t n = d->n;
+    few->n = n;
+    few->size = rl_alloc(n * RL_MAXPARAMS, sizeof *few->size, err);
+    few->miss = rl_alloc(n, sizeof *few->miss, err);
+    double *room = rl_alloc(n * n, sizeof *room, err);
+    if (!few->size || !few->miss || !room) {
+        free(room);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double t = d->op->time(d->row[i]->p, d->machine, few->fit.coef, NULL);
+        few->miss[i] = log(d->row[i]->seconds / t);
+        sizes(d->op, d->row[i]->p, few->size + i * RL_MAXPARAMS);
+        for (size_t k = 0; k <= i; k++)
+            room[i * n + k] = room[k * n + i] =
+                misfit(few->size + i * RL_MAXPARAMS, few->size + k * RL_MAXPARAMS) +
+                (i == k ? NOISE * NOISE : 0);
+    }
+    gsl_matrix_view cov = gsl_matrix_view_array(room, n, n);
+    gsl_vector_view miss = gsl_vector_view_array(few->miss, n);
+    gsl_linalg_cholesky_decomp1(&cov.matrix); /* NOISE keeps it positive definite */
+    gsl_linalg_cholesky_svx(&cov.matrix, &miss.vector);
+    free(room);
+    return 0;
+}
+
+double rl_few_seconds(const struct rl_few *few, const struct rl_op_type *op,
+                      const double *p, const struct rl_machine *m)
+{
+    double x[RL_MAXPARAMS] = {0}, missed = 0;
+    sizes(op, p, x);
+    for (size_t i = 0; i < few->n; i++)
+        missed += few->miss[i] * misfit(few->size + i * RL_MAXPARAMS, x);
+    return op->time(p, m, few->fit.coef, NULL) * exp(missed);
+}
+
+void rl_few_clear(struct rl_few *few)
+{
+    free(few->size);
+    free(few->miss);
+    few->size = few->miss = NULL;
+    few->n = 0;
+}
+
+/* From the nearest entries, with what the fit misses. */
+static int fit_and_krige(const struct rl_choice *c, int n, const struct rl_fit_data *d,
+                         int *which, struct rl_few *out, struct rl_error *err)
+{
+    int rc = best_fit(c, candidates(n, d->n), d, which, &out->fit, err);
+    return rc ? rc : krige(d, out, err);
+}
+
 /* Root of the mean square of the samples' log errors, each left out in turn: of the fit
  * and of the choice of the entry that it starts from. */
 static int left_out(const struct rl_choice *c, int n, const struct rl_fit_data *d,
@@ -187,18 +292,19 @@ static int left_out(const struct rl_choice *c, int n, const struct rl_fit_data *
     int rc = rest ? 0 : -1, which;
     for (size_t i = 0; !rc && i < d->n; i++) {
         struct rl_fit_data but = *d;
-        struct rl_fit fit;
+        struct rl_few few = {.n = 0};
         but.row = rest;
         but.n = 0;
         but.starts = 1;
         for (size_t k = 0; k < d->n; k++)
             if (k != i)
                 rest[but.n++] = d->row[k];
-        rc = best_fit(c, candidates(n, but.n), &but, &which, &fit, err);
-        if (rc)
-            break;
-        double t = d->op->time(d->row[i]->p, d->machine, fit.coef, NULL);
-        sum += pow(log(d->row[i]->seconds / t), 2);
+        rc = fit_and_krige(c, n, &but, &which, &few, err);
+        if (!rc)
+            sum += pow(log(d->row[i]->seconds /
+                           rl_few_seconds(&few, d->op, d->row[i]->p, d->machine)),
+                       2);
+        rl_few_clear(&few);
     }
     *rms = sqrt(sum / (double)d->n);
     free(rest);
@@ -232,11 +338,13 @@ int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_
     out->lo = c->log_lo;
     out->hi = c->log_hi;
     if (d->n > 0)
-        rc = best_fit(c, candidates(n, d->n), d, &which, &out->fit, err);
+        rc = fit_and_krige(c, n, d, &which, out, err);
     if (!rc && d->n >= TELLING) {
         rc = left_out(c, n, d, &rms, err);
         interval(&c[which], rms, d->n, &out->lo, &out->hi);
     }
     free(c);
+    if (rc)
+        rl_few_clear(out);
     return rc;
 }

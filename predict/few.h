@@ -15,10 +15,17 @@ int rl_few_pick(const struct rl_sample *row, size_t n, const struct rl_machine *
 struct rl_few {
     struct rl_fit fit;
     double lo, hi; /* log(measured / predicted) of other rows, 5 and 95 % */
+    /* what the fit leaves of the samples, for rows of a shape like theirs */
+    double *size, *miss; /* [n][RL_MAXPARAMS], [n] */
+    size_t n;
 };
 /* Fits the rows of d (none: no fit) from each of the nearest entries that `ask`
  * finds and keeps the one that explains them best; d->prior is not read. */
 int rl_few_fit(const struct rl_ask *ask, const struct rl_fit_data *d, struct rl_few *out,
                struct rl_error *err);
+/* Seconds of another call of the kernel. */
+double rl_few_seconds(const struct rl_few *few, const struct rl_op_type *op,
+                      const double *p, const struct rl_machine *m);
+void rl_few_clear(struct rl_few *few);
 
 #endif

@@ -1,6 +1,6 @@
 /* Kernel models of the chunked scans: gated delta rule, Kimi delta attention,
- * Mamba-2's SSD (several Triton kernels, or one kernel that keeps the state in
- * shared memory) and Mamba-1's selective scan.
+ * Mamba-2's SSD (several Triton kernels, or one kernel that keeps the state on its
+ * SM) and Mamba-1's selective scan.
  *
  * Chunked scans, n = sequences × heads, nc = chunks of a sequence:
  *   t = fixed + row·min(L, chunk) + state + (serial^join + body^join)^(1/join)
@@ -16,6 +16,12 @@
  *   ragged, raggedn: added where the length is no multiple of what the kernel
  *            loads at once; so such a length may cost more than the next whole one
  *
+ * SSD, form 1 (flashinfer/mamba/ssd_kernel.py, called by TensorRT-LLM's
+ * _torch/modules/mamba/ssd_combined.py where part and shape allow): one CTA walks a
+ * head's chunks, so that there are whole waves, C·Bᵀ once for each head and as a full
+ * square, and nothing between kernels.  Before it a length of broken chunks is padded,
+ * x, B, C and Δ by a fill and a copy each.  Elsewhere, five Triton kernels that mask.
+ *
  * `rate` counts clocks, not the tensor peak: these kernels issue small products
  * with exponentials and masks between them, and reach 3-10 % of any peak.
  * Mamba-1 has no chunk products; see rl_kern_selective_scan_time.
@@ -23,7 +29,10 @@
  */
 #include "kern_memory.h"
 #include "kernels.h"
+#include "op_util.h"
 #include "ops.h"
+
+#include <string.h>
 
 enum {
     FIXED,
@@ -55,10 +64,13 @@ enum {
         {"spill", "1", RL_C_LOG, 1, 0.02, 4, 0.5, "bytes between kernels, of the count"}, \
         {"keep", "1", RL_C_LOG, 1.5, 0.1, 4, 0.5, "L2 that intermediates stay in"},       \
         {"edge", "1", RL_C_LOG, 4, 1, 20, 0.5, "sharpness of that boundary"},             \
-        {"join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"},    \
     {                                                                                     \
-        "form", "1", RL_C_CHOICE, 0, 0, 2, 0,                                             \
-            "waves 0 overlap, 1 whole, 2 whole and core"                                  \
+        "join", "1", RL_C_LOG, 1.5, 1, 8, 0.5, "1: serial and body add; 8: overlap"       \
+    }
+#define FORM_COEF                                                                        \
+    {                                                                                    \
+        "form", "1", RL_C_CHOICE, 0, 0, 2, 0,                                            \
+            "waves 0 overlap, 1 whole, 2 whole and core"                                 \
     }
 #define RAGGED_COEFS                                                                     \
     {"ragged", "us", RL_C_LOG, 0.3, 0.01, 40, 1.5, "a length of broken chunks"},         \
@@ -70,51 +82,60 @@ enum {
         NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL                                           \
     }
 
-const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700), END};
-const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550),
+const struct rl_coef rl_kern_gdn_scan_coef[] = {SCAN_COEFS(15, 0.15, 1.4, 700), FORM_COEF,
+                                                END};
+const struct rl_coef rl_kern_kda_scan_coef[] = {SCAN_COEFS(18, 0.3, 1.6, 550), FORM_COEF,
                                                 RAGGED_COEFS, END};
-const struct rl_coef rl_kern_ssd_scan_coef[] = {SCAN_COEFS(14, 0.01, 1.3, 600),
-                                                RAGGED_COEFS, END};
+/* ragged: eight launches of small kernels, a microsecond each */
+const struct rl_coef rl_kern_ssd_scan_coef[] = {
+    SCAN_COEFS(14, 0.01, 1.3, 600),
+    {"form", "1", RL_C_CHOICE, 0, 0, 1, 0, "0 five kernels, 1 one where it can be"},
+    {"ragged", "us", RL_C_LOG, 8, 1, 40, 0.7, "launches that pad broken chunks"},
+    END};
 
 static const double us = 1e-6;
 static const double delta_chunk = 64, vector_chunk = 16; /* tokens */
 
 struct scan {
     struct rl_work w;
-    double heads;           /* sequences × heads */
-    double len, chunk, pad; /* tokens; pad: other lengths are slower; 0: none */
-    double spill;           /* bytes that pass between kernels, once out and in */
-    double again; /* bytes that blocks read again and again: L2 always has them */
-    double flop;  /* of whole chunks */
+    double heads, len, chunk; /* sequences × heads; tokens */
+    double waves;             /* of CTAs on the SMs */
+    double spill;             /* bytes that pass between kernels, once out and in */
+    double again;    /* bytes that blocks read again and again: L2 always has them */
+    double flop;     /* of whole chunks */
+    bool steps_only; /* one kernel whose chunk steps hold its products */
+    double broken_us, broken_bytes; /* a length of broken chunks costs beside */
 };
 
-static double waves(const struct scan *s, const struct rl_machine *m, const double *c)
+/* Where CTAs of several heads share an SM, and where each keeps its head. */
+static double soft_waves(double per_sm, const double *c)
 {
-    double per_sm = s->heads / m->sm;
-    if (c[FORM] > 0.5)
-        return ceil(per_sm - 1e-9);
     return pow(1 + pow(per_sm / c[OCC], 4), 0.25);
+}
+
+static double whole_waves(double per_sm)
+{
+    return ceil(per_sm - 1e-9);
 }
 
 static double scan_seconds(const struct scan *s, const struct rl_machine *m,
                            const double *c, double part[RL_NBOUNDS])
 {
     double chunks = ceil(s->len / s->chunk);
-    double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk)) * us;
-    double serial = (c[WAVE] + c[TAU] * chunks) * us * waves(s, m, c);
-    double core = c[FORM] == 1 ? 0
-                               : s->flop / (c[RATE] * m->sm * m->clock_hz) +
-                                     s->flop / m->peak[s->w.unit];
-    core = rl_kern_join(core, c[FORM] == 1 ? 0 : s->again / (c[L2] * m->l2_bw), 3);
+    double fixed = (c[FIXED] + c[ROW] * fmin(s->len, s->chunk) + s->broken_us) * us;
+    double serial = (c[WAVE] + c[TAU] * chunks) * us * s->waves;
+    double core = s->steps_only ? 0
+                                : s->flop / (c[RATE] * m->sm * m->clock_hz) +
+                                      s->flop / m->peak[s->w.unit];
+    core = rl_kern_join(core, s->steps_only ? 0 : s->again / (c[L2] * m->l2_bw), 3);
     double between = s->w.act_bytes + s->w.weight_bytes + c[SPILL] * s->spill;
     double miss = rl_kern_miss_excess(m, between + s->w.cache_bytes, c[KEEP], c[EDGE]);
     double per_byte = 1 / (c[L2] * m->l2_bw) + miss / (c[DRAM] * m->dram_peak);
-    double memory = between * per_byte, state = s->w.cache_bytes * per_byte;
+    double memory = between * per_byte;
+    double state = (s->w.cache_bytes + s->broken_bytes) * per_byte;
 
     if (m->warm <= 0) /* a model's other layers have pushed the states out */
         state = fmax(state, s->w.cache_bytes / (c[DRAM] * m->dram_peak));
-    if (s->pad > 0 && fmod(s->len, s->pad) > 0)
-        fixed += (c[RAGGED] + c[RAGGED_N] * s->heads / m->sm) * us;
     if (part) {
         part[RL_B_LAUNCH] = fixed;
         part[RL_B_SERIAL] = serial;
@@ -129,50 +150,114 @@ static double padded(double len, double chunk)
     return ceil(len / chunk) * chunk;
 }
 
-static double delta_seconds(const struct rl_op_type *op, double pad, const double *p,
-                            const struct rl_machine *m, const double *c,
-                            double part[RL_NBOUNDS])
+static void delta_scan(const struct rl_op_type *op, const double *p,
+                       const struct rl_machine *m, const double *c, struct scan *s)
 {
     double dk = p[RL_GDN_K_DIM], dv = p[RL_GDN_V_DIM];
-    struct scan s = {.heads = p[RL_GDN_BATCH] * p[RL_GDN_V_HEADS],
-                     .len = p[RL_GDN_SEQ_LEN],
-                     .chunk = delta_chunk,
-                     .pad = pad};
-    op->work(p, &s.w);
-    s.spill = s.w.l2_bytes;
-    s.flop = s.heads * padded(s.len, delta_chunk) *
-             (6 * dk * dv + 2 * delta_chunk * (2.625 * dk + 2 * dv));
-    return scan_seconds(&s, m, c, part);
+    double heads = p[RL_GDN_BATCH] * p[RL_GDN_V_HEADS], per_sm = heads / m->sm;
+
+    *s = (struct scan){.heads = heads,
+                       .len = p[RL_GDN_SEQ_LEN],
+                       .chunk = delta_chunk,
+                       .steps_only = c[FORM] == 1};
+    op->work(p, &s->w);
+    s->waves = c[FORM] > 0.5 ? whole_waves(per_sm) : soft_waves(per_sm, c);
+    s->spill = s->w.l2_bytes;
+    s->flop = heads * padded(s->len, delta_chunk) *
+              (6 * dk * dv + 2 * delta_chunk * (2.625 * dk + 2 * dv));
 }
 
 double rl_kern_gdn_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    return delta_seconds(&rl_op_gdn_scan, 0, p, m, c, part);
+    struct scan s;
+    delta_scan(&rl_op_gdn_scan, p, m, c, &s);
+    return scan_seconds(&s, m, c, part);
 }
 
 double rl_kern_kda_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    return delta_seconds(&rl_op_kda_scan, vector_chunk, p, m, c, part);
+    struct scan s;
+    delta_scan(&rl_op_kda_scan, p, m, c, &s);
+    if (fmod(s.len, vector_chunk) > 0)
+        s.broken_us = c[RAGGED] + c[RAGGED_N] * s.heads / m->sm;
+    return scan_seconds(&s, m, c, part);
+}
+
+/* TensorRT-LLM calls flashinfer's one kernel on sm_100 and sm_103 … */
+static bool has_one_kernel(int cc)
+{
+    return cc >= 100 && cc < 110;
+}
+
+bool rl_kern_ssd_one_kernel(const char *runtime, int cc)
+{
+    return runtime && !strncmp(runtime, "trtllm", 6) && has_one_kernel(cc);
+}
+
+double rl_kern_ssd_scan_known(const char *runtime, const char *impl, enum rl_dtype dtype,
+                              int i)
+{
+    (void)impl;
+    (void)dtype;
+    return i == FORM ? !strncmp(runtime, "trtllm", 6) : NAN;
+}
+
+/* … for the tiles that its tensor memory holds. */
+static bool takes_one_kernel(const double *p, const struct rl_machine *m)
+{
+    double q = p[RL_SSD_CHUNK], n = p[RL_SSD_STATE], hd = p[RL_SSD_HEAD_DIM];
+    return has_one_kernel(m->cc) && (q == 64 || q == 128) && (n == 64 || n == 128) &&
+           (hd == 64 || hd == 128);
+}
+
+/* One CTA a head: its four products as full tiles, B and C for itself, states in 16 bits
+ * (zeroed, read, written).  SMs that the last wave leaves idle count as busy. */
+static void one_kernel(const double *p, const struct rl_machine *m, const double *c,
+                       struct scan *s)
+{
+    double hd = p[RL_SSD_HEAD_DIM], n = p[RL_SSD_STATE], q = p[RL_SSD_CHUNK];
+    double whole = padded(s->len, q), a = rl_out_bytes(p[RL_SSD_DTYPE]);
+
+    s->waves = whole_waves(s->heads / m->sm);
+    s->flop = s->waves * m->sm * whole * (4 * n * hd + 2 * q * (n + hd));
+    s->again = s->heads * whole * 2 * n * a;
+    s->w.cache_bytes = 3 * s->heads * hd * n * a;
+    if (whole > s->len) { /* padded by a fill, then a copy */
+        double token = p[RL_SSD_HEADS] * (hd + 1) + 2 * p[RL_SSD_GROUPS] * n;
+        s->broken_us = c[RAGGED];
+        s->broken_bytes = p[RL_SSD_BATCH] * token * a * (whole + 2 * s->len);
+    }
+}
+
+static void five_kernels(const double *p, const struct rl_machine *m, const double *c,
+                         struct scan *s)
+{
+    double hd = p[RL_SSD_HEAD_DIM], n = p[RL_SSD_STATE], q = p[RL_SSD_CHUNK];
+    double tokens = p[RL_SSD_BATCH] * padded(s->len, q);
+
+    s->waves = soft_waves(s->heads / m->sm, c);
+    /* chunk states out and in twice, the second time in 16 bits; Δ and its sums
+     * through five kernels; C·B per group */
+    s->spill = s->heads * (12 * hd * n * ceil(s->len / q) + 32 * s->len) +
+               8 * tokens * q * p[RL_SSD_GROUPS];
+    s->again = fmax(0, s->w.l2_bytes - s->spill);
+    s->flop =
+        tokens * (p[RL_SSD_HEADS] * hd * (4 * n + q) + 2 * p[RL_SSD_GROUPS] * n * q);
 }
 
 double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS])
 {
-    double hd = p[RL_SSD_HEAD_DIM], n = p[RL_SSD_STATE], q = p[RL_SSD_CHUNK];
     struct scan s = {.heads = p[RL_SSD_BATCH] * p[RL_SSD_HEADS],
                      .len = p[RL_SSD_SEQ_LEN],
-                     .chunk = q,
-                     .pad = q};
+                     .chunk = p[RL_SSD_CHUNK]};
     rl_op_ssd_scan.work(p, &s.w);
-    double tokens = p[RL_SSD_BATCH] * padded(s.len, q);
-    /* chunk states out and in twice, the second time in 16 bits; Δ and its sums
-     * through five kernels; C·B per group */
-    s.spill = s.heads * (12 * hd * n * ceil(s.len / q) + 32 * s.len) +
-              8 * tokens * q * p[RL_SSD_GROUPS];
-    s.again = fmax(0, s.w.l2_bytes - s.spill);
-    s.flop = tokens * (p[RL_SSD_HEADS] * hd * (4 * n + q) + 2 * p[RL_SSD_GROUPS] * n * q);
+    if (c[FORM] > 0.5 && takes_one_kernel(p, m))
+        one_kernel(p, m, c, &s);
+    else
+        five_kernels(p, m, c, &s);
     return scan_seconds(&s, m, c, part);
 }
 

@@ -72,6 +72,11 @@ extern const struct rl_coef rl_kern_ssd_scan_coef[];
 double rl_kern_ssd_scan_time(const double *p, const struct rl_machine *m, const double *c,
                              double part[RL_NBOUNDS]);
 
+double rl_kern_ssd_scan_known(const char *runtime, const char *impl, enum rl_dtype dtype,
+                              int i);
+/* Is the scan of Mamba-2 one kernel there (for heads that it takes)? */
+bool rl_kern_ssd_one_kernel(const char *runtime, int cc);
+
 extern const struct rl_coef rl_kern_ssd_update_coef[];
 double rl_kern_ssd_update_time(const double *p, const struct rl_machine *m,
                                const double *c, double part[RL_NBOUNDS]);

@@ -121,6 +121,7 @@ const struct rl_op_type rl_op_ssd_scan = {
     .work = scan_work,
     .coef = rl_kern_ssd_scan_coef,
     .time = rl_kern_ssd_scan_time,
+    .known = rl_kern_ssd_scan_known,
     .shape_params = SSD_SHAPE,
     .log_sd = 0.4,
 };

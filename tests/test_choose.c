@@ -47,6 +47,66 @@ static const char *source_of(const char *id, const char *op, const char *impl,
     return name;
 }
 
+/* Mamba-2's scan is one kernel under TensorRT-LLM on B200 and its like, five elsewhere:
+ * the entry of the one says nothing of the five. */
+Test(choose, one_kernel_is_not_five)
+{
+    static const struct {
+        const char *device, *runtime, *from;
+    } rows[] = {{"gb200-186gb", "trtllm-1.3.0rc20", "b200-sxm-180gb"},
+                {"b200-sxm-180gb", "vllm-0.24.0", "prior"},
+                {"h100-sxm-80gb", "trtllm-1.3.0rc20", "prior"},
+                {"rtx-pro-6000-server", "trtllm-1.3.0rc20", "prior"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rl_choice c;
+        load(rows[i].device);
+        struct rl_ask a = {db,
+                           device,
+                           rows[i].runtime,
+                           "mamba_chunk_scan_combined",
+                           rl_op_find("ssd_scan"),
+                           RL_DT_BF16,
+                           RL_DT_FP32,
+                           false};
+        rl_choose_by(&a, &c);
+        cr_expect_str_eq(c.kernel ? c.kernel->device : "prior", rows[i].from, "%s, %s",
+                         rows[i].device, rows[i].runtime);
+        drop();
+    }
+}
+
+/* B200's measured rows (aiconfigurator 095f58a) from the operator's prior alone: whole
+ * chunks of many and of few heads within 8 %, broken ones within 20. */
+Test(choose, one_kernel_by_its_source)
+{
+    static const struct {
+        const char *params;
+        double us, within;
+    } rows[] = {{"batch=2 seq_len=32768 heads=256", 11320, 0.08},
+                {"batch=1 seq_len=2048 heads=64", 180, 0.08},
+                {"batch=4 seq_len=64 heads=256", 139, 0.2},
+                {"batch=8 seq_len=1 heads=64", 78.18, 0.2}};
+    struct rl_error err = {0};
+    struct rl_choice c;
+    struct rl_machine m;
+    load("b200-sxm-180gb");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a =
+        unseen("ssd_scan", "trtllm-1.3.0rc15", "mamba_chunk_scan_combined", RL_DT_BF16);
+    rl_choose_by(&a, &c);
+    cr_expect_null(c.kernel);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200];
+        double p[RL_MAXPARAMS];
+        snprintf(text, sizeof text,
+                 "%s head_dim=64 state=128 groups=8 chunk=128 dtype=bf16",
+                 rows[i].params);
+        cr_assert_eq(rl_op_parse(a.op, text, p, &err), 0, "%s", err.text);
+        expect_near(1e6 * a.op->time(p, &m, c.coef, NULL), rows[i].us, rows[i].within);
+    }
+    drop();
+}
+
 Test(choose, tensor_kernels_follow_the_instructions)
 {
     cr_expect_str_eq(source_of("rtx-pro-6000-server", "gemm", NULL, RL_DT_BF16), "l40s");
@@ -253,6 +313,71 @@ Test(few, samples_find_the_entry_that_fits)
     cr_expect_lt(after, 0.5 * before);
     cr_expect(few.lo < 0 && few.hi > 0);
     cr_expect_lt(few.hi - few.lo, near[0].log_hi - near[0].log_lo);
+    rl_few_clear(&few);
+    drop();
+}
+
+/* What a fit misses of a sample goes to calls of nearly its shape and not to distant
+ * ones: of 0.1 · 0.1 + 0.05 · 0.05 a row's own are a fifth. */
+Test(few, near_calls_share_what_the_fit_misses)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_few few;
+    load("l40s");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    struct rl_choice one;
+    rl_choose_by(&a, &one);
+    struct rl_sample *row = rows_by(one.coef, &m);
+    const struct rl_sample *train[] = {&row[0]};
+    row[0].seconds *= 1.5;
+    struct rl_fit_data d = {a.op, &m, train, 1, NULL, 1};
+    cr_assert_eq(rl_few_fit(&a, &d, &few, &err), 0, "%s", err.text);
+
+    double left = log(row[0].seconds / a.op->time(row[0].p, &m, few.fit.coef, NULL));
+    double p[RL_MAXPARAMS];
+    memcpy(p, row[0].p, sizeof p);
+    double fit = a.op->time(p, &m, few.fit.coef, NULL);
+    cr_expect_gt(left, 0.01);
+    expect_near(log(rl_few_seconds(&few, a.op, p, &m) / fit), 0.8 * left, 1e-9);
+    p[RL_GEMM_M] = p[RL_GEMM_N] = p[RL_GEMM_K] = 65536;
+    fit = a.op->time(p, &m, few.fit.coef, NULL);
+    cr_expect_lt(fabs(log(rl_few_seconds(&few, a.op, p, &m) / fit)), 0.01 * left);
+    rl_few_clear(&few);
+    drop();
+}
+
+/* Nothing to learn of the coefficients: what the model misses is shared by shapes that
+ * are close, so that each sample stands for the largest crowd not yet seen, a lone corner
+ * last. */
+Test(few, samples_stand_for_crowds)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_fit_prior prior;
+    int picked[ROWS], crowd[2];
+    load("l40s");
+    rl_machine_init(&m, device, 1);
+    const struct rl_op_type *op = rl_op_find("gemm");
+    rl_fit_prior_of(op, &prior);
+    for (int i = 0; op->coef[i].name; i++)
+        prior.sd[i] *= 1e-9;
+    struct rl_sample *row = rows_by(prior.center, &m);
+    for (int i = 0; i < ROWS; i++) { /* 40 rows, 19 far from them, one far from all */
+        row[i].p[RL_GEMM_M] = i < 40 ? 64 + i : i < ROWS - 1 ? 8192 + i : 1;
+        row[i].p[RL_GEMM_N] = i < ROWS - 1 ? 4096 : 65536;
+        row[i].p[RL_GEMM_K] = i < ROWS - 1 ? 4096 : 32;
+    }
+    for (int few = 1; few <= 3; few++) {
+        cr_assert_eq(rl_few_pick(row, ROWS, &m, &prior, (size_t)few, picked, &err), 0);
+        crowd[0] = crowd[1] = 0;
+        for (int i = 0; i < ROWS - 1; i++)
+            crowd[i >= 40] += picked[i];
+        cr_expect_eq(crowd[0], few > 2 ? 2 : 1, "%d of %d samples", crowd[0], few);
+        cr_expect_eq(crowd[1], few > 1);
+        cr_expect_eq(picked[ROWS - 1], 0);
+    }
     drop();
 }
 
@@ -392,5 +517,8 @@ Test(few, none)
         expect_near(few.fit.coef[i], one.coef[i], 0);
     expect_near(few.lo, one.log_lo, 0);
     expect_near(few.hi, one.log_hi, 0);
+    expect_near(rl_few_seconds(&few, a.op, rows_by(one.coef, &m)->p, &m),
+                a.op->time(rows_by(one.coef, &m)->p, &m, one.coef, NULL), 1e-12);
+    rl_few_clear(&few);
     drop();
 }
