@@ -20,6 +20,13 @@ static void line_time(FILE *f, const char *label, const struct rl_interval *i, d
     fputc('\n', f);
 }
 
+/* Four digits, never with an exponent. */
+static const char *plain(double v, char *buf)
+{
+    snprintf(buf, 32, v >= 1000 ? "%.0f" : "%.4g", v);
+    return buf;
+}
+
 /* The operator classes by share, largest first, down to 1 %. */
 static void line_shares(FILE *f, const char *label, const double *share)
 {
@@ -113,7 +120,7 @@ static void line_host(FILE *f, const char *label, double gpu, double host, doubl
 }
 
 /* What the allocator holds, against the device. */
-static void line_reserved(FILE *f, const struct rl_memory *m, bool fits)
+static void line_reserved(FILE *f, const struct rl_memory *m, bool fits, bool ranks)
 {
     char a[32], b[32], c[32], lo[32], hi[32];
     const char *verdict = !fits ? "DOES NOT FIT"
@@ -122,7 +129,7 @@ static void line_reserved(FILE *f, const struct rl_memory *m, bool fits)
                               : "fits";
 
     fprintf(f, "  %-22s reserved %s (90 %% %s … %s) + runtime %s of %s: %s\n",
-            "on the device", rl_human_bytes(m->reserved, a),
+            ranks ? "on each device" : "on the device", rl_human_bytes(m->reserved, a),
             rl_human_bytes(m->reserved_lo, lo), rl_human_bytes(m->reserved_hi, hi),
             rl_human_bytes(m->runtime, b), rl_human_bytes(m->capacity, c), verdict);
 }
@@ -166,7 +173,7 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
         first = false;
     }
     fputc('\n', f);
-    line_reserved(f, m, p->fits);
+    line_reserved(f, m, p->fits, pl->setup.tp > 1);
     line_pool(f, pl, q, m);
     if (isfinite(p->max_ctx))
         fprintf(f, "  %-22s %s tokens (by allocated bytes alone %s)\n", "longest prompt",
@@ -204,6 +211,24 @@ static void text_phase(FILE *f, const struct phase *p)
             bound_words(p->bound, p->host > 0));
 }
 
+/* Of the whole batch, and of all devices. */
+static void lines_total(FILE *f, const struct rl_prediction *p, bool decode)
+{
+    char a[32];
+
+    fprintf(f, "  %-22s prefill %s tokens/s", "throughput",
+            plain(p->prefill_tokens_per_s, a));
+    if (decode)
+        fprintf(f, ", decode %s tokens/s", plain(p->decode_tokens_per_s, a));
+    fputc('\n', f);
+    if (!isfinite(p->prefill_j.value))
+        return;
+    fprintf(f, "  %-22s prefill %s", "energy", rl_human_energy(p->prefill_j.value, a));
+    if (decode)
+        fprintf(f, ", %s per output token", rl_human_energy(p->output_token_j.value, a));
+    fputc('\n', f);
+}
+
 void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
                         const struct rl_prediction *p)
 {
@@ -216,19 +241,7 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
         line_time(f, "time per token", &p->tpot_s, p->sol_tpot_s);
         line_time(f, "end to end", &p->e2e_s, 0);
     }
-    fprintf(f, "  %-22s prefill %.4g tokens/s", "throughput", p->prefill_tokens_per_s);
-    if (decode)
-        fprintf(f, ", decode %.4g tokens/s", p->decode_tokens_per_s);
-    fputc('\n', f);
-    if (isfinite(p->prefill_j.value)) {
-        char a[32], b[32];
-        fprintf(f, "  %-22s prefill %s", "energy",
-                rl_human_energy(p->prefill_j.value, a));
-        if (decode)
-            fprintf(f, ", %s per output token",
-                    rl_human_energy(p->output_token_j.value, b));
-        fputc('\n', f);
-    }
+    lines_total(f, p, decode);
     text_phase(f, &(struct phase){"prefill", &p->ttft_s, p->gpu_prefill_s,
                                   p->host_prefill_s, p->launches_prefill,
                                   p->share_prefill, p->part_prefill_s, p->bound_prefill});
