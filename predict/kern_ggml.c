@@ -18,7 +18,7 @@
  * Glue is one kernel per ggml node on fp32 tensors.  Every kernel costs on
  * top the gap to the one before and a number of clocks: start, ramp and drain (`fixed`).
  * Read in ggml-org/ggml d99724f, src/ggml-cuda and src/ggml-metal.
- * Ignored: stream-k's tails, split buffers, partial offload, expert kernels.
+ * Ignored: stream-k's tails, split buffers, partial offload.
  */
 #include "kern_impl.h"
 #include "kernels.h"
@@ -61,6 +61,7 @@ static void set_part(double *part, double compute, double memory, double launch)
 
 enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
 enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX, G_TAIL };
+enum { G_TILE = G_TAIL + 1 };
 
 static const struct rl_coef gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -82,8 +83,17 @@ static const struct rl_coef gemm_coef[] = {
      "mode 0: rows up to which it is int8 blocks"},
     {"tail", "1", RL_C_LINEAR, 0, 0, 8192, 0,
      "a row's end, in weights: its sum goes through a whole warp"},
+    {"tile", "rows", RL_C_LINEAR, 128, 0, 128, 0, "of experts' products, at most"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
+
+/* Blocks with scales, not plain numbers. */
+static bool is_blocks(const double *p)
+{
+    enum rl_dtype dt = (enum rl_dtype)p[RL_GEMM_DTYPE];
+
+    return dt >= RL_DT_Q8_0 || dt == RL_DT_MXFP4;
+}
 
 static double vec_time(const double *p, const struct rl_machine *m, const double *c,
                        double *part)
@@ -125,7 +135,7 @@ static double narrowed_time(const double *p, const struct rl_machine *m, const d
                     stream_s(m, 6 * rows * n, 6 * rows * n, c[G_DRAM]);
     double compute = blas_time(p, m, c[G_EFF]);
 
-    if (dt >= RL_DT_Q8_0) {
+    if (is_blocks(p)) {
         double bytes = n * k * (rl_dtype_bytes(dt) + 2);
         memory += rl_join(bytes / (c[G_DEQ] * m->dram_net),
                           bytes / (c[G_ULANE] * m->sm * m->clock_hz), c[G_JOIN]);
@@ -148,7 +158,7 @@ static double tiles_time(const double *p, const struct rl_machine *m, const doub
     double peak = unit == RL_FP16 ? fmax(m->peak[unit], rl_fp16_full(m)) : m->peak[unit];
     double rate = c[G_EFF] * peak;
 
-    if ((enum rl_dtype)p[RL_GEMM_DTYPE] >= RL_DT_Q8_0)
+    if (is_blocks(p))
         rate = fmin(rate, c[G_BLOCK_RATE] * m->sm * m->clock_hz);
     double compute = 2 * rows * n * k / rate;
     set_part(part, compute, memory + x, launch);
@@ -160,7 +170,7 @@ static double tiles_time(const double *p, const struct rl_machine *m, const doub
 static double matrix_time(const double *p, const struct rl_machine *m, const double *c,
                           double part[RL_NBOUNDS])
 {
-    bool blocks = (enum rl_dtype)p[RL_GEMM_DTYPE] >= RL_DT_Q8_0;
+    bool blocks = is_blocks(p);
     double q[RL_MAXPARAMS];
 
     if (c[G_MODE] >= 1)
@@ -187,6 +197,22 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
     q[RL_GEMM_M] = 1;
     double one = vec_time(q, m, c, NULL);
     return fmin(vec_time(p, m, c, part), fmax(one, next));
+}
+
+/* Experts: their products, then activation, weighting and sum, a kernel each. */
+static double moe_time(const double *p, const struct rl_machine *m, const double *c,
+                       double part[RL_NBOUNDS])
+{
+    double elements = rl_ggml_expert_glue(p);
+    double s = rl_ggml_experts(p, c[G_VECMAX], c[G_TILE], gemm_time, m, c, part);
+    double launch = 3 * kernel_s(m, c[G_FIXED]);
+    double memory = stream_s(m, FP32 * elements, FP32 * elements, c[G_DRAM]);
+
+    if (part) {
+        part[RL_B_LAUNCH] += launch;
+        part[RL_B_MEMORY] += memory;
+    }
+    return s + launch + memory;
 }
 
 /* attention */
@@ -362,6 +388,7 @@ static double conv_time(const double *p, const struct rl_machine *m, const doubl
 
 const struct rl_impl rl_ggml_gpu[] = {
     {"ggml", &rl_op_gemm, 0, gemm_coef, gemm_time, 0.06, NULL},
+    {"ggml", &rl_op_moe, 0, gemm_coef, moe_time, 0.3, NULL, "gemm"},
     {"ggml", &rl_op_attention_prefill, 0, attention_coef, flash_time, 0.3, NULL},
     {"ggml", &rl_op_attention_decode, 0, attention_coef, flash_time, 0.3, NULL},
     {"ggml", &rl_op_attention_scores, 0, attention_coef, scores_time, 0.2, NULL},

@@ -82,6 +82,19 @@ static enum rl_dtype head_dtype(enum rl_dtype w, enum rl_dtype act)
     return w == RL_DT_Q8_0 ? RL_DT_Q8_0 : RL_DT_Q6_K;
 }
 
+/* llama.cpp's files of experts in mxfp4 have every other matrix in q8_0
+ * (llama-quant.cpp, LLAMA_FTYPE_MOSTLY_MXFP4_MOE), whatever multiplies them elsewhere. */
+static void mxfp4_file(struct rl_plan *pl)
+{
+    enum rl_dtype dt = pl->wdtype[RL_W_EXPERT];
+
+    if (!is_llamacpp(pl->runtime) ||
+        (dt != RL_DT_MXFP4 && dt != RL_DT_W4A16_MXFP4 && dt != RL_DT_W4A8_MXFP4_MXFP8))
+        return;
+    pl->dtype = pl->wdtype[RL_W_EXPERT] = RL_DT_MXFP4;
+    pl->wdtype[RL_W_LINEAR] = pl->wdtype[RL_W_HEAD] = pl->wdtype[RL_W_EMBED] = RL_DT_Q8_0;
+}
+
 static enum rl_dtype default_dtype(const struct rl_plan *pl)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -128,6 +141,7 @@ int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err)
     for (int c = 0; own && c < RL_NWCLASSES; c++)
         if (g->quant[RL_W_LINEAR] != RL_DT_NONE || g->quant[RL_W_EXPERT] != RL_DT_NONE)
             pl->wdtype[c] = g->quant[c] != RL_DT_NONE ? g->quant[c] : pl->act;
+    mxfp4_file(pl);
     snprintf(pl->dtype_name, sizeof pl->dtype_name, "%s", rl_dtype(pl->dtype)->name);
     return 0;
 }

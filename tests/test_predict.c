@@ -137,9 +137,11 @@ Test(predict, decode_is_the_sum_of_its_steps)
 }
 
 /* Watt, between what so many devices draw idle and at work. */
-static void expect_power(const struct rl_setup *setup, const char *runtime, double devices)
+static void expect_power(const struct rl_setup *setup, const char *runtime,
+                         double devices)
 {
-    struct subject s = open_subject_on(load_device("a100"), "llama-3.1-8b", runtime, setup);
+    struct subject s =
+        open_subject_on(load_device("a100"), "llama-3.1-8b", runtime, setup);
     struct rl_prediction p = ask(&s, 2048, 1, 64, 0);
     double watt = p.prefill_j.value / p.ttft_s.value;
 
