@@ -211,7 +211,8 @@ void rl_b_attention_mixed(struct rl_build *b, struct rl_attn a, double layers,
 
 /* feed-forward (build_mlp.c) ---------------------------------------------- */
 
-enum { RL_MLP_GATED = 1, RL_MLP_BIAS = 2, RL_MLP_NO_BLOCK = 4 };
+/* XIELU: an activation with two parameters */
+enum { RL_MLP_GATED = 1, RL_MLP_BIAS = 2, RL_MLP_NO_BLOCK = 4, RL_MLP_XIELU = 8 };
 void rl_b_mlp(struct rl_build *b, double inter, unsigned flags);
 /* in, out: widths when they are not b.hidden. */
 void rl_b_mlp_io(struct rl_build *b, double in, double inter, double out, unsigned flags);

@@ -83,12 +83,14 @@ static enum rl_dtype head_dtype(enum rl_dtype w, enum rl_dtype act)
 }
 
 /* llama.cpp's files of experts in mxfp4 have every other matrix in q8_0
- * (llama-quant.cpp, LLAMA_FTYPE_MOSTLY_MXFP4_MOE), whatever multiplies them elsewhere. */
+ * (llama-quant.cpp, LLAMA_FTYPE_MOSTLY_MXFP4_MOE), whatever multiplies them elsewhere.
+ * A file that was read has its own. */
 static void mxfp4_file(struct rl_plan *pl)
 {
     enum rl_dtype dt = pl->wdtype[RL_W_EXPERT];
+    bool read = pl->model->gguf_dtype != RL_DT_NONE && !pl->setup.dtype;
 
-    if (!is_llamacpp(pl->runtime) ||
+    if (read || !is_llamacpp(pl->runtime) ||
         (dt != RL_DT_MXFP4 && dt != RL_DT_W4A16_MXFP4 && dt != RL_DT_W4A8_MXFP4_MXFP8))
         return;
     pl->dtype = pl->wdtype[RL_W_EXPERT] = RL_DT_MXFP4;
