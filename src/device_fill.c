@@ -18,12 +18,14 @@
 /* Priors ------------------------------------------------------------------ */
 
 /* How well a priors row fits: 0 not at all, the longer the prefix the better. */
+enum { OF_DEVICE = 1000 };
+
 static size_t fit(const char *arch, const struct rl_device *d)
 {
     size_t n = strlen(arch);
 
     if (!strcmp(arch, d->id))
-        return 1000;
+        return OF_DEVICE;
     if (!strcmp(arch, d->is_cpu ? "cpu" : "gpu"))
         return 1;
     if (!d->is_cpu && !strcmp(arch, d->vendor))
@@ -49,6 +51,7 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
         return rl_fail(err, RL_ENAME, t->source, 0, "no prior '%s' for arch '%s'", key,
                        d->arch);
     out->source = rl_table_get(t, row, SOURCE);
+    out->own = best == OF_DEVICE;
     if (rl_table_num(t, row, VALUE, 0, &out->v, err) ||
         rl_table_num(t, row, LO, out->v, &out->lo, err) ||
         rl_table_num(t, row, HI, out->v, &out->hi, err))
@@ -59,7 +62,8 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
     return 0;
 }
 
-/* base x prior, as a ceiling of kind PRIOR */
+/* base x prior, as a ceiling of kind PRIOR; where the row is about this very device,
+ * from what is known of it (its power, its twin), of kind DERIVED */
 static int from_prior(struct rl_device *d, const char *key, double base,
                       struct rl_value *out, struct rl_error *err)
 {
@@ -67,8 +71,8 @@ static int from_prior(struct rl_device *d, const char *key, double base,
 
     if (rl_prior_find(d->priors, d, key, &p, err))
         return -1;
-    *out =
-        (struct rl_value){base * p.v, base * p.lo, base * p.hi, RL_KIND_PRIOR, p.source};
+    *out = (struct rl_value){base * p.v, base * p.lo, base * p.hi,
+                             p.own ? RL_KIND_DERIVED : RL_KIND_PRIOR, p.source};
     return 0;
 }
 
