@@ -136,9 +136,10 @@ void rl_b_norm_gated(struct rl_build *b, double rows_k, double width, double par
 /* reads and writes: passes over rows × width. */
 void rl_b_elementwise(struct rl_build *b, const char *label, const char *glue,
                       double width, double reads, double writes, bool sharded);
-/* Element-wise work of a prefill that only the model's own PyTorch code does. */
+/* Element-wise work of a prefill that only the model's own PyTorch code does, for
+ * sequences beyond so many new tokens. */
 void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym rows,
-                     enum rl_sym sym, double width);
+                     enum rl_sym sym, double width, double beyond);
 void rl_b_residual(struct rl_build *b);
 void rl_b_rope(struct rl_build *b, double heads, double dim);
 
