@@ -160,11 +160,17 @@ void rl_note_rates(struct rl_plan *pl)
         rl_plan_note(pl,
                      "%s: its matrix unit (AMX) is not modelled, its vector units are",
                      pl->device->id);
+    const struct rl_device *d = pl->device;
     double rate = pl->machine.rate[want], peak = pl->machine.light[want];
     if (rate > peak)
         rl_plan_note(
             pl,
             "%s measured at %.4g TFLOP/s, above the sheet's %.4g: its clock goes "
             "beyond the rated boost; speed of light is the sheet's",
-            pl->device->id, rate / 1e12, peak / 1e12);
+            d->id, rate / 1e12, peak / 1e12);
+    else if (d->held_hz > d->boost_hz && !pl->ideal)
+        rl_plan_note(pl,
+                     "%s holds %.0f MHz, above the sheet's %.0f; speed of light is "
+                     "the sheet's",
+                     d->id, d->held_hz / 1e6, d->boost_hz / 1e6);
 }
