@@ -95,6 +95,7 @@ static void mxfp4_file(struct rl_plan *pl)
         return;
     pl->dtype = pl->wdtype[RL_W_EXPERT] = RL_DT_MXFP4;
     pl->wdtype[RL_W_LINEAR] = pl->wdtype[RL_W_HEAD] = pl->wdtype[RL_W_EMBED] = RL_DT_Q8_0;
+    rl_plan_note(pl, "llama.cpp's mxfp4 files keep all matrices but experts' in q8_0");
 }
 
 static enum rl_dtype default_dtype(const struct rl_plan *pl)
@@ -143,8 +144,8 @@ int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err)
     for (int c = 0; own && c < RL_NWCLASSES; c++)
         if (g->quant[RL_W_LINEAR] != RL_DT_NONE || g->quant[RL_W_EXPERT] != RL_DT_NONE)
             pl->wdtype[c] = g->quant[c] != RL_DT_NONE ? g->quant[c] : pl->act;
-    mxfp4_file(pl);
     snprintf(pl->dtype_name, sizeof pl->dtype_name, "%s", rl_dtype(pl->dtype)->name);
+    mxfp4_file(pl);
     return 0;
 }
 

@@ -183,6 +183,23 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
                 "longest prompt");
 }
 
+bool rl_beyond_positions(const struct rl_plan *pl, const struct rl_query *q,
+                         char text[RL_NOTE_TEXT])
+{
+    const struct rl_graph *g = &pl->model->graph;
+    bool apart =
+        !g->has_decode || g->encoder_decoder; /* of an encoder: the prompt alone */
+    double last = q->context_depth + q->ctx + (apart ? 0 : q->output_tokens - 1);
+    char a[32], b[32];
+
+    if (!(g->max_positions > 0 && last > g->max_positions))
+        return false;
+    snprintf(text, RL_NOTE_TEXT,
+             "%s positions where the config names %s: the model may not go so far",
+             rl_human_tokens(last, a), rl_human_tokens(g->max_positions, b));
+    return true;
+}
+
 static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *q)
 {
     char a[32], b[32];
@@ -197,8 +214,11 @@ static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *
     if (pl->setup.tp > 1)
         fprintf(f, ", tensor parallel %d", pl->setup.tp);
     fputc('\n', f);
+    char text[RL_NOTE_TEXT];
     for (int i = 0; i < pl->nnotes; i++)
         fprintf(f, "  note: %s\n", pl->note[i]);
+    if (rl_beyond_positions(pl, q, text))
+        fprintf(f, "  note: %s\n", text);
 }
 
 static void text_phase(FILE *f, const struct phase *p)
