@@ -6,8 +6,8 @@
  * a KV cache (kv_reuse_group): only the first of a group projects k and v.  Most
  * layers see a window; 128 learned meta tokens stand before every prompt and stay
  * in every cache.  Its remote code builds a block mask from every pair of tokens in
- * each layer with a window, for a prompt that with them is longer (shorter ones, and
- * layers without, take FlashAttention: its forward of flex_attention), and copies the scan's inputs to channels first (SSM-Scope's
+ * each layer with a window, for a prompt that with those tokens is longer (shorter ones
+ * take FlashAttention), and copies the scan's inputs to channels first (SSM-Scope's
  * profile: 57 B a pair, 50 B an element).
  */
 #include "build.h"

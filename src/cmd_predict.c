@@ -28,9 +28,8 @@ const struct rl_command rl_cmd_predict = {
     .details =
         "The prefill yields the first token, so T output tokens are T - 1 decode steps; "
         "the time per token is their mean. Intervals hold 90 % of real runs. Energy is "
-        "of "
-        "all devices, memory of one tensor-parallel rank. A query that does not fit is "
-        "still answered; --require-fit makes that exit status 3.",
+        "that of all devices, memory that of one tensor-parallel rank. A query that does "
+        "not fit is still answered; --require-fit makes that exit status 3.",
     .option = options,
     .run = run,
 };

@@ -17,9 +17,9 @@
 
 /* Priors ------------------------------------------------------------------ */
 
-/* How well a priors row fits: 0 not at all, the longer the prefix the better. */
-enum { OF_DEVICE = 1000 };
+enum { OF_DEVICE = 1000 }; /* better than any prefix */
 
+/* How well a priors row fits: 0 not at all, the longer the prefix the better. */
 static size_t fit(const char *arch, const struct rl_device *d)
 {
     size_t n = strlen(arch);
@@ -62,8 +62,7 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
     return 0;
 }
 
-/* base x prior, as a ceiling of kind PRIOR; where the row is about this very device,
- * from what is known of it (its power, its twin), of kind DERIVED */
+/* base x prior, as a ceiling of kind PRIOR */
 static int from_prior(struct rl_device *d, const char *key, double base,
                       struct rl_value *out, struct rl_error *err)
 {
@@ -71,8 +70,8 @@ static int from_prior(struct rl_device *d, const char *key, double base,
 
     if (rl_prior_find(d->priors, d, key, &p, err))
         return -1;
-    *out = (struct rl_value){base * p.v, base * p.lo, base * p.hi,
-                             p.own ? RL_KIND_DERIVED : RL_KIND_PRIOR, p.source};
+    *out =
+        (struct rl_value){base * p.v, base * p.lo, base * p.hi, RL_KIND_PRIOR, p.source};
     return 0;
 }
 
@@ -236,6 +235,20 @@ static int sibling(int u)
     return u == RL_FP16 ? RL_BF16 : u == RL_BF16 ? RL_FP16 : -1;
 }
 
+/* A row about this very device says what is known of it (its power, its twin). */
+static int known_or_prior(struct rl_device *d, int u, struct rl_error *err)
+{
+    const char *key = rl_unit_name((enum rl_unit)u);
+    struct rl_prior p;
+
+    if (rl_prior_find(d->priors, d, key, &p, err) ||
+        from_prior(d, key, d->peak[u].v, &d->rate[u], err))
+        return -1;
+    if (p.own)
+        d->rate[u].kind = RL_KIND_DERIVED;
+    return 0;
+}
+
 static int fill_rate(struct rl_device *d, int u, struct rl_error *err)
 {
     const struct rl_devrow *r = rl_devrows_measured(d->rows, RL_KEY_FLOPS, u);
@@ -256,7 +269,7 @@ static int fill_rate(struct rl_device *d, int u, struct rl_error *err)
         d->rate[u].kind = RL_KIND_PRIOR;
         return 0;
     }
-    return from_prior(d, rl_unit_name((enum rl_unit)u), d->peak[u].v, &d->rate[u], err);
+    return known_or_prior(d, u, err);
 }
 
 /* Memory ------------------------------------------------------------------ */
