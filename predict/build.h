@@ -136,9 +136,10 @@ void rl_b_norm_gated(struct rl_build *b, double rows_k, double width, double par
 /* reads and writes: passes over rows × width. */
 void rl_b_elementwise(struct rl_build *b, const char *label, const char *glue,
                       double width, double reads, double writes, bool sharded);
-/* Element-wise work of a prefill that only the model's own PyTorch code does. */
+/* Element-wise work of a prefill that only the model's own PyTorch code does, for
+ * sequences beyond so many new tokens. */
 void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym rows,
-                     enum rl_sym sym, double width);
+                     enum rl_sym sym, double width, double beyond);
 void rl_b_residual(struct rl_build *b);
 void rl_b_rope(struct rl_build *b, double heads, double dim);
 
@@ -211,7 +212,8 @@ void rl_b_attention_mixed(struct rl_build *b, struct rl_attn a, double layers,
 
 /* feed-forward (build_mlp.c) ---------------------------------------------- */
 
-enum { RL_MLP_GATED = 1, RL_MLP_BIAS = 2, RL_MLP_NO_BLOCK = 4 };
+/* XIELU: an activation with two parameters */
+enum { RL_MLP_GATED = 1, RL_MLP_BIAS = 2, RL_MLP_NO_BLOCK = 4, RL_MLP_XIELU = 8 };
 void rl_b_mlp(struct rl_build *b, double inter, unsigned flags);
 /* in, out: widths when they are not b.hidden. */
 void rl_b_mlp_io(struct rl_build *b, double in, double inter, double out, unsigned flags);

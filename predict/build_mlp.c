@@ -19,6 +19,8 @@ void rl_b_mlp_io(struct rl_build *b, double in, double inter, double out, unsign
     if (gated)
         rl_b_linear(b, "up_proj", in, inter, RL_COL | RL_JOIN | bias);
     rl_b_elementwise(b, "act", gated ? "act_mul" : "act", inter, gated ? 2 : 1, 1, true);
+    if (flags & RL_MLP_XIELU && b->rc == 0)
+        rl_b_own(b, &b->g->node[b->g->nnodes - 1], RL_W_SMALL, 2, false);
     rl_b_linear(b, gated ? "down_proj" : "fc2", inter, out, RL_ROW | bias);
     if (flags & RL_MLP_NO_BLOCK)
         return;

@@ -126,7 +126,7 @@ void rl_b_elementwise(struct rl_build *b, const char *label, const char *glue,
 }
 
 void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym rows,
-                     enum rl_sym sym, double width)
+                     enum rl_sym sym, double width, double beyond)
 {
     struct rl_node *n = rl_b_node(b, "elementwise", glue);
 
@@ -136,6 +136,7 @@ void rl_b_torch_only(struct rl_build *b, const char *glue, enum rl_sym rows,
         n->glue = glue;
         n->phase &= RL_PREFILL;
         n->fusable = n->torch_only = true;
+        n->beyond = beyond;
     }
 }
 

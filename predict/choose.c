@@ -113,7 +113,7 @@ static double relief(const struct rl_kernel *k, const struct rl_device *d, doubl
     const struct rl_value *rate = &d->rate[RL_BF16], *peak = &d->peak[RL_BF16];
     double held = d->boost_hz > 0 ? d->held_hz / d->boost_hz : 1;
 
-    if (!(k->sustained > 0 && rate->kind >= RL_KIND_BURST && peak->v > 0))
+    if (!(k->sustained > 0 && rate->kind >= RL_KIND_DERIVED && peak->v > 0))
         return 1;
     double more = rate->v / (peak->v * held) / k->sustained;
     return slow > 1 && !rl_is_summed(rl_dtype(dt)->unit) ? fmin(more, 1) : more;

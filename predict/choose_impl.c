@@ -49,7 +49,7 @@ void rl_choose_impl(const struct rl_impl *impl, const struct rl_runtime *r, int 
     for (int i = 0; impl->coef[i].name; i++) {
         const char *coef = impl->coef[i].name;
         double v = coef_of(&at, "all", coef, RL_DT_NONE, impl->coef[i].prior);
-        v = coef_of(&at, impl->op->name, coef, dt, v);
+        v = coef_of(&at, impl->like ? impl->like : impl->op->name, coef, dt, v);
         out->coef[i] = glue ? coef_of(&at, glue, coef, dt, v) : v;
     }
     out->log_lo = -RL_Z90 * impl->log_sd;

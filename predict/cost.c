@@ -69,7 +69,8 @@ void rl_cost_of(const struct rl_plan *pl, const struct rl_bound_node *b,
     double p[RL_MAXPARAMS], part[RL_NBOUNDS] = {0};
     bool alt = b->alt && pass->cached >= b->alt_from;
     const struct rl_choice *choice = alt ? &b->alt_choice : &b->choice;
-    bool runs = b->launches[ph] > 0 && !(pl->ideal && b->node->fusable);
+    bool runs = b->launches[ph] > 0 && !(pl->ideal && b->node->fusable) &&
+                pass->tokens > b->node->beyond;
     struct rl_work w = {0};
 
     memset(c, 0, sizeof *c);

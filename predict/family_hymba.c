@@ -6,7 +6,8 @@
  * a KV cache (kv_reuse_group): only the first of a group projects k and v.  Most
  * layers see a window; 128 learned meta tokens stand before every prompt and stay
  * in every cache.  Its remote code builds a block mask from every pair of tokens in
- * each layer with a window, and copies the scan's inputs to channels first (SSM-Scope's
+ * each layer with a window, for a prompt that with those tokens is longer (shorter ones
+ * take FlashAttention), and copies the scan's inputs to channels first (SSM-Scope's
  * profile: 57 B a pair, 50 B an element).
  */
 #include "build.h"
@@ -88,7 +89,7 @@ static void attention(struct rl_build *b, const struct shape *s)
     rl_b_attention(b, &a);
     a.window = rl_b_num_or(b, "sliding_window", 1024);
     rl_b_layers(b, s->producers + s->consumers - s->global);
-    rl_b_torch_only(b, "block_mask", RL_L, RL_S, 1); /* one for the whole batch */
+    rl_b_torch_only(b, "block_mask", RL_L, RL_S, 1, a.window); /* one for a batch */
     rl_b_layers(b, s->producers - s->global);
     rl_b_attention(b, &a);
     a.shared_kv = true;
@@ -109,7 +110,7 @@ static void mixer(struct rl_build *b, double layers, const struct shape *s)
                        .dt_bc_norm = rl_b_bool_or(b, "mamba_inner_layernorms", true),
                        .no_proj = true,
                    });
-    rl_b_torch_only(b, "layout", RL_T, RL_ONE, s->inner);
+    rl_b_torch_only(b, "layout", RL_T, RL_ONE, s->inner, 0);
     attention(b, s);
     rl_b_layers(b, layers);
     rl_b_norm(b, "attn_branch_norm", s->inner, RL_RMS | RL_NORM_SHARDED);

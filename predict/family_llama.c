@@ -9,12 +9,15 @@
 #include "build.h"
 #include "vision.h"
 
+#include <math.h>
 #include <string.h>
 
 enum moe_style {
     NO_EXPERTS,
-    MIXTRAL, /* num_local_experts of width intermediate_size on every layer */
-    QWEN_MOE /* num_experts of moe_intermediate_size, some layers dense */
+    MIXTRAL,  /* num_local_experts of width intermediate_size on every layer */
+    QWEN_MOE, /* num_experts of moe_intermediate_size, some layers dense */
+    ERNIE,    /* moe_* fields; dense before moe_layer_start_index and between */
+    HUNYUAN   /* per-layer lists of equal entries */
 };
 
 struct kin {
@@ -30,6 +33,8 @@ struct kin {
     bool no_o_bias;  /* attention_bias means q, k and v */
     bool four_norms; /* after attention and MLP too (GLM-4) */
     double rotary;   /* partial_rotary_factor when absent; 0: 1 */
+    bool xielu;      /* the activation of one matrix, no gate */
+    bool layer_norm; /* with bias in place of RMSNorm, and a bias of the head */
 };
 
 static const struct kin kin[] = {
@@ -43,6 +48,9 @@ static const struct kin kin[] = {
     {.type = "internlm2"},
     {.type = "baichuan"},
     {.type = "ernie4_5", .tied = true},
+    {.type = "ernie4_5_moe", .tied = true, .moe = ERNIE},
+    {.type = "phimoe", .windowed = true, .layer_norm = true, .moe = MIXTRAL},
+    {.type = "apertus", .qk_norm = RL_QK_HEAD, .xielu = true},
     {.type = "seed_oss", .qkv_bias = true, .head_dim = 128},
     {.type = "glm", .head_dim = 128, .no_o_bias = true, .rotary = 0.5},
     {.type = "glm4",
@@ -52,6 +60,7 @@ static const struct kin kin[] = {
      .rotary = 0.5},
     {.type = "granitemoe", .moe = MIXTRAL},
     {.type = "hunyuan_v1_dense", .qk_norm = RL_QK_HEAD, .head_dim = 128},
+    {.type = "hunyuan_v1_moe", .qk_norm = RL_QK_HEAD, .head_dim = 128, .moe = HUNYUAN},
     {.type = "minimax_m2", .qk_norm = RL_QK_FULL, .head_dim = 128, .moe = MIXTRAL},
     {.type = "minicpm", .tied = true},
     {.type = "qwen2", .qkv_bias = true},
@@ -84,11 +93,15 @@ static const char *const types[] = {"llama",
                                     "internlm2",
                                     "baichuan",
                                     "ernie4_5",
+                                    "ernie4_5_moe",
+                                    "phimoe",
+                                    "apertus",
                                     "seed_oss",
                                     "glm",
                                     "glm4",
                                     "granitemoe",
                                     "hunyuan_v1_dense",
+                                    "hunyuan_v1_moe",
                                     "minimax_m2",
                                     "qwen2",
                                     "Dream",
@@ -143,6 +156,11 @@ static double unrotated_layers(struct rl_build *b, double layers)
     return every > 0 ? (layers - (double)((long)layers % (long)every)) / every : 0;
 }
 
+static enum rl_norm_kind norm_of(const struct kin *k)
+{
+    return k->layer_norm ? RL_LN : RL_RMS;
+}
+
 /* LLaDA's own code has other names: n_heads, d_model … */
 static void read_attention(struct rl_build *b, const struct kin *k, struct rl_attn *a)
 {
@@ -171,7 +189,7 @@ static void attention(struct rl_build *b, const struct kin *k, double layers)
 
     read_attention(b, k, &a);
     rl_b_layers(b, layers);
-    rl_b_norm(b, "input_norm", b->hidden, RL_RMS);
+    rl_b_norm(b, "input_norm", b->hidden, norm_of(k));
     if (windowed > 0) {
         a.window = rl_b_num_or(b, "sliding_window", 4096);
         rl_b_attention_mixed(b, a, layers, windowed);
@@ -186,7 +204,7 @@ static void attention(struct rl_build *b, const struct kin *k, double layers)
     if (k->four_norms)
         rl_b_norm(b, "post_attn_norm", b->hidden, RL_RMS);
     rl_b_residual(b);
-    rl_b_norm(b, "post_norm", b->hidden, RL_RMS);
+    rl_b_norm(b, "post_norm", b->hidden, norm_of(k));
 }
 
 /* Layers with experts: not in mlp_only_layers, every decoder_sparse_step-th. */
@@ -206,31 +224,79 @@ static double sparse_layers(struct rl_build *b, double layers)
     return n;
 }
 
+static double ernie_layers(struct rl_build *b, double layers)
+{
+    double from = rl_b_num_or(b, "moe_layer_start_index", 0), n = 0;
+    double last = rl_b_auto(b, "moe_layer_end_index", layers - 1);
+    double every = rl_b_num_or(b, "moe_layer_interval", 1);
+
+    for (double i = from; i < layers && i <= last && every > 0; i++)
+        n += fmod(i + 1, every) == 0;
+    return n;
+}
+
+/* A number, or a list of one per layer, all alike. */
+static double of_layers(struct rl_build *b, const char *key, double layers)
+{
+    double x = 1;
+
+    if (b->rc || !json_is_array(json_object_get(b->c->root, key)))
+        return rl_b_num(b, key);
+    b->rc = rl_cfg_num_at(b->c, key, 0, &x, b->err);
+    if (rl_b_count_num(b, key, x, layers) < layers)
+        rl_b_bad(b, key, "one number for all layers");
+    return x;
+}
+
+/* The experts, and how many of the layers have them. */
+static double read_moe(struct rl_build *b, const struct kin *k, double layers,
+                       struct rl_moe *m)
+{
+    switch (k->moe) {
+    case MIXTRAL:
+        m->experts = rl_b_num2(b, "num_local_experts", "num_experts");
+        m->topk = rl_b_num(b, "num_experts_per_tok");
+        m->inter = rl_b_num(b, "intermediate_size");
+        m->router_bias = rl_b_bool_or(b, "use_routing_bias", false) ? m->experts : 0;
+        return layers;
+    case QWEN_MOE:
+        m->experts = rl_b_num(b, "num_experts");
+        m->topk = rl_b_num(b, "num_experts_per_tok");
+        m->inter = rl_b_num(b, "moe_intermediate_size");
+        m->shared_inter = rl_b_num_or(b, "shared_expert_intermediate_size", 0);
+        m->shared_gate = m->shared_inter > 0;
+        return sparse_layers(b, layers);
+    case ERNIE:
+        m->experts = m->router_bias = rl_b_num(b, "moe_num_experts");
+        m->topk = rl_b_num(b, "moe_k");
+        m->inter = rl_b_num(b, "moe_intermediate_size");
+        m->shared_inter = m->inter * rl_b_num_or(b, "moe_num_shared_experts", 0);
+        return ernie_layers(b, layers);
+    case HUNYUAN:
+        m->experts = rl_b_num(b, "num_experts");
+        m->topk = of_layers(b, "moe_topk", layers);
+        m->inter = of_layers(b, "moe_intermediate_size", layers);
+        m->shared_inter = m->inter * of_layers(b, "num_shared_expert", layers);
+        return layers - rl_b_num_or(b, "moe_layer_num_skipped", 0);
+    case NO_EXPERTS:
+        break;
+    }
+    return 0;
+}
+
 static void feed_forward(struct rl_build *b, const struct kin *k, double layers)
 {
-    double inter = rl_b_num2(b, "intermediate_size", "mlp_hidden_size"), sparse = 0;
-    unsigned bias = rl_b_bool_or(b, "mlp_bias", false) ? RL_MLP_BIAS : 0;
+    double inter = rl_b_num2(b, "intermediate_size", "mlp_hidden_size");
+    unsigned flags = rl_b_bool_or(b, "mlp_bias", false) ? RL_MLP_BIAS : 0;
     struct rl_moe m = {0};
+    double sparse = read_moe(b, k, layers, &m);
 
-    if (k->moe == MIXTRAL) {
-        sparse = layers;
-        m.experts = rl_b_num2(b, "num_local_experts", "num_experts");
-        m.inter = inter;
-        m.router_bias = rl_b_bool_or(b, "use_routing_bias", false) ? m.experts : 0;
-    } else if (k->moe == QWEN_MOE) {
-        sparse = sparse_layers(b, layers);
-        m.experts = rl_b_num(b, "num_experts");
-        m.inter = rl_b_num(b, "moe_intermediate_size");
-        m.shared_inter = rl_b_num_or(b, "shared_expert_intermediate_size", 0);
-        m.shared_gate = m.shared_inter > 0;
-    }
     if (sparse > 0) {
-        m.topk = rl_b_num(b, "num_experts_per_tok");
         rl_b_layers(b, sparse);
         rl_b_moe(b, &m);
     }
     rl_b_layers(b, layers - sparse);
-    rl_b_mlp(b, inter, RL_MLP_GATED | bias);
+    rl_b_mlp(b, inter, flags | (k->xielu ? RL_MLP_XIELU : RL_MLP_GATED));
     rl_b_layers(b, layers);
     if (k->four_norms)
         rl_b_norm(b, "post_mlp_norm", b->hidden, RL_RMS);
@@ -265,8 +331,9 @@ static int build(const struct rl_cfg *c, struct rl_graph *g, struct rl_error *er
     attention(&b, k, layers);
     feed_forward(&b, k, layers);
     rl_b_layers(&b, 1);
-    rl_b_norm(&b, "final_norm", hidden, RL_RMS);
-    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, tie, k->tied), false);
+    rl_b_norm(&b, "final_norm", hidden, norm_of(k));
+    rl_b_head(&b, hidden, vocab, rl_b_bool_or(&b, tie, k->tied),
+              rl_b_bool_or(&b, "lm_head_bias", k->layer_norm));
     if (strncmp(k->type, "granite", 7) == 0)
         g->logit_copies = 2; /* divided by logits_scaling out of place */
     vision(&b, k);
@@ -277,6 +344,7 @@ const struct rl_family rl_family_llama = {
     .model_types = types,
     .ref =
         "transformers models/llama, mistral, mixtral, phi3, smollm3, qwen2(_moe, _vl), "
-        "qwen3(_moe), olmoe, granite, helium, hunyuan_v1_dense, minimax_m2",
+        "qwen3(_moe), olmoe, granite, helium, hunyuan_v1_dense, hunyuan_v1_moe, "
+        "minimax_m2, ernie4_5_moe, phimoe, apertus",
     .build = build,
 };

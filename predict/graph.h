@@ -72,6 +72,7 @@ struct rl_node {
     bool fusable;     /* a fused runtime does it inside a neighbour (act·mul,
                          residual, rope into append …): see the runtime */
     bool torch_only;  /* of the model's own PyTorch code: other stacks run none of it */
+    double beyond;    /* runs for more new tokens than this only */
 };
 
 enum rl_cache_kind {

@@ -97,6 +97,21 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
     return node + walk_s(m, compute, bytes, c[G_DRAM]);
 }
 
+/* Experts: a thread takes rows of weights, so no tile of tokens is left empty. */
+static double moe_time(const double *p, const struct rl_machine *m, const double *c,
+                       double part[RL_NBOUNDS])
+{
+    double s = rl_ggml_experts(p, 1, 0, gemm_time, m, c, part);
+    double node = nodes_s(m, 2 + p[RL_MOE_TOPK], c[G_NODE]);
+    double passed = 4 * rl_ggml_expert_glue(p) / fmax(m->l2_bw, m->dram);
+
+    if (part) {
+        part[RL_B_LAUNCH] += node;
+        part[RL_B_MEMORY] += passed;
+    }
+    return s + node + passed;
+}
+
 /* attention */
 
 enum { A_NODE, A_NODES, A_RATE, A_ONE, A_LONG, A_NATIVE, A_ODD };
@@ -296,6 +311,7 @@ static double delta_time(const double *p, const struct rl_machine *m, const doub
 
 const struct rl_impl rl_ggml_cpu[] = {
     {"ggml", &rl_op_gemm, 1, gemm_coef, gemm_time, 0.1, NULL},
+    {"ggml", &rl_op_moe, 1, gemm_coef, moe_time, 0.3, NULL, "gemm"},
     {"ggml", &rl_op_attention_prefill, 1, flash_coef, flash_time, 0.15, NULL},
     {"ggml", &rl_op_attention_decode, 1, flash_coef, flash_time, 0.15, NULL},
     {"ggml", &rl_op_attention_scores, 1, scores_coef, scores_time, 0.15, NULL},

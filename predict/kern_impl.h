@@ -12,16 +12,19 @@
 
 #include "op.h"
 
+typedef double rl_kernel_seconds(const double *p, const struct rl_machine *m,
+                                 const double *c, double part[RL_NBOUNDS]);
+
 struct rl_impl {
     const char *name; /* as the runtime's `impl.all` says: "ggml", "torch" */
     const struct rl_op_type *op;
     int is_cpu;
     const struct rl_coef *coef; /* ends with name NULL */
-    double (*time)(const double *p, const struct rl_machine *m, const double *c,
-                   double part[RL_NBOUNDS]);
+    rl_kernel_seconds *time;
     double log_sd; /* spread between devices: standard deviation of log error */
     /* kernels of one call that the host enqueues; NULL: as the runtime has them */
     double (*launches)(const double *p);
+    const char *like; /* the operator whose `speed.` rows it takes; NULL: its own */
 };
 
 /* NULL: the stack has none of its own for this operator. */
@@ -30,6 +33,13 @@ const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op
 
 /* The tables of implementations, each ends with op NULL. */
 extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[], rl_torch[];
+
+/* Routed experts: seconds of their products by a back end's model of one, of up to
+ * `vecmax` rows without tiles; and what passes through the nodes behind them. */
+double rl_ggml_experts(const double *p, double vecmax, double tile,
+                       rl_kernel_seconds *gemm, const struct rl_machine *m,
+                       const double *c, double *part);
+double rl_ggml_expert_glue(const double *p);
 
 /* How a CPU's cores and the channels they share bound a rate together. */
 #define RL_CHANNEL_JOIN 4

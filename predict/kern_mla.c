@@ -10,11 +10,13 @@
  *   as in kern_decode.c, one KV head of r + dr whose first r are the value, all
  *   query heads as rows; `convert` is the pass that widens an fp8 cache where the
  *   kernel has no fp8 arithmetic.
+ *   Calls as measured on Blackwell last whole ticks (tick.h).
  * Both: time of the host where no graph replays the call: fourth-power mean of
  * floor and t.
  */
 #include "kernels.h"
 #include "ops.h"
+#include "tick.h"
 
 #include <math.h>
 
@@ -352,5 +354,6 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
         part[RL_B_SERIAL] = ctas;
         part[RL_B_LAUNCH] = above_floor(fixed, c[D_FLOOR], m);
     }
-    return above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR], m);
+    return rl_ticked(
+        m, above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR], m));
 }

@@ -57,7 +57,10 @@ librl_la_SOURCES += \
 	predict/kern_gemm.c \
 	predict/kern_memory.h \
 	predict/kern_ggml.c \
+	predict/kern_ggml.h \
 	predict/kern_ggml_cpu.c \
+	predict/kern_ggml_gemm.c \
+	predict/kern_ggml_moe.c \
 	predict/kern_torch.c \
 	predict/kern_impl.c \
 	predict/kern_impl.h \

@@ -61,6 +61,8 @@ void rl_pipeline(const struct rl_plan *pl, struct rl_sum *s, int ph, double toke
         double pace =
             fmax(longest, host_pace(stages, kernels, pl->split.queue, pl->split.copies));
         s->wall = pace * s->wall + (1 - pace) * last;
+        s->speed_of_light *=
+            1 / stages + (1 - 1 / stages) / n; /* equal stages and passes */
         hops += n - 1;
     }
     s->wall += hops * hop;

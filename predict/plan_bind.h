@@ -5,7 +5,7 @@
 #include "plan.h"
 
 /* plan_stack.c: does the runtime go with device and model? */
-int rl_check_match(const struct rl_plan *pl, struct rl_error *err);
+int rl_check_match(struct rl_plan *pl, struct rl_error *err);
 /* plan_dtype.c */
 int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err);
 /* What the output says of the rates used: fall-backs, units left out, clocks beyond. */

@@ -82,6 +82,22 @@ static enum rl_dtype head_dtype(enum rl_dtype w, enum rl_dtype act)
     return w == RL_DT_Q8_0 ? RL_DT_Q8_0 : RL_DT_Q6_K;
 }
 
+/* llama.cpp's files of experts in mxfp4 have every other matrix in q8_0
+ * (llama-quant.cpp, LLAMA_FTYPE_MOSTLY_MXFP4_MOE), whatever multiplies them elsewhere.
+ * A file that was read has its own. */
+static void mxfp4_file(struct rl_plan *pl)
+{
+    enum rl_dtype dt = pl->wdtype[RL_W_EXPERT];
+    bool read = pl->model->gguf_dtype != RL_DT_NONE && !pl->setup.dtype;
+
+    if (read || !is_llamacpp(pl->runtime) ||
+        (dt != RL_DT_MXFP4 && dt != RL_DT_W4A16_MXFP4 && dt != RL_DT_W4A8_MXFP4_MXFP8))
+        return;
+    pl->dtype = pl->wdtype[RL_W_EXPERT] = RL_DT_MXFP4;
+    pl->wdtype[RL_W_LINEAR] = pl->wdtype[RL_W_HEAD] = pl->wdtype[RL_W_EMBED] = RL_DT_Q8_0;
+    rl_plan_note(pl, "llama.cpp's mxfp4 files keep all matrices but experts' in q8_0");
+}
+
 static enum rl_dtype default_dtype(const struct rl_plan *pl)
 {
     const struct rl_graph *g = &pl->model->graph;
@@ -129,6 +145,7 @@ int rl_bind_dtypes(struct rl_plan *pl, struct rl_error *err)
         if (g->quant[RL_W_LINEAR] != RL_DT_NONE || g->quant[RL_W_EXPERT] != RL_DT_NONE)
             pl->wdtype[c] = g->quant[c] != RL_DT_NONE ? g->quant[c] : pl->act;
     snprintf(pl->dtype_name, sizeof pl->dtype_name, "%s", rl_dtype(pl->dtype)->name);
+    mxfp4_file(pl);
     return 0;
 }
 
@@ -144,11 +161,17 @@ void rl_note_rates(struct rl_plan *pl)
         rl_plan_note(pl,
                      "%s: its matrix unit (AMX) is not modelled, its vector units are",
                      pl->device->id);
+    const struct rl_device *d = pl->device;
     double rate = pl->machine.rate[want], peak = pl->machine.light[want];
     if (rate > peak)
         rl_plan_note(
             pl,
             "%s measured at %.4g TFLOP/s, above the sheet's %.4g: its clock goes "
             "beyond the rated boost; speed of light is the sheet's",
-            pl->device->id, rate / 1e12, peak / 1e12);
+            d->id, rate / 1e12, peak / 1e12);
+    else if (d->held_hz > d->boost_hz && !pl->ideal)
+        rl_plan_note(pl,
+                     "%s holds %.0f MHz, above the sheet's %.0f; speed of light is "
+                     "the sheet's",
+                     d->id, d->held_hz / 1e6, d->boost_hz / 1e6);
 }

@@ -8,17 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Heads are what tensor parallelism deals out: no rank goes without one. */
-static int check_ranks(const struct rl_plan *pl, struct rl_error *err)
+/* Heads are what tensor parallelism deals out: no rank goes without one, and where
+ * they do not come out even, the fullest rank is counted. */
+static int check_ranks(struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_graph *g = &pl->model->graph;
-    double most = 0;
+    double most = 0, uneven = 0;
 
-    for (size_t i = 0; i < g->nblocks; i++)
-        most = fmax(most, fmax(g->block[i].heads, g->block[i].ssm_heads));
+    for (size_t i = 0; i < g->nblocks; i++) {
+        const double heads[] = {g->block[i].heads, g->block[i].ssm_heads};
+        for (int k = 0; k < 2; k++) {
+            most = fmax(most, heads[k]);
+            if (fmod(heads[k], pl->setup.tp) > 0)
+                uneven = heads[k];
+        }
+    }
     if (most > 0 && pl->setup.tp > most)
         return rl_fail(err, RL_ECONFLICT, "--tp", 0, "'%s' has %g heads to deal out",
                        pl->model->id, most);
+    if (uneven > 0)
+        rl_plan_note(pl,
+                     "%g heads do not divide by %d ranks, which most stacks refuse: the "
+                     "fullest rank is counted",
+                     uneven, pl->setup.tp);
     return 0;
 }
 
@@ -44,7 +56,7 @@ int rl_check_device(const struct rl_runtime *r, const struct rl_device *d,
     return 0;
 }
 
-int rl_check_match(const struct rl_plan *pl, struct rl_error *err)
+int rl_check_match(struct rl_plan *pl, struct rl_error *err)
 {
     const struct rl_runtime *r = pl->runtime;
     const char *types = rl_runtime_str(r, "model", NULL);

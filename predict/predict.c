@@ -50,18 +50,22 @@ static void null_interval(struct rl_interval *i)
     i->value = i->lo = i->hi = NAN;
 }
 
-/* Three powers: idle while the device waits for the host, one while kernels
- * wait for memory, one while the matrix units work.  Idle means clocks up, so
- * that a pause between two passes is not cheaper than the sheet's idle. */
+/* Watt of all devices together.  Three powers: idle while a device waits for the host or
+ * for another's layers, one while kernels wait for memory, one while the matrix units
+ * work.  Idle means clocks up, so that a pause between two passes is not cheaper than the
+ * sheet's idle.  Tensor parallel ranks all do what s holds; layers over several devices
+ * share it. */
 static double mean_power(const struct rl_plan *pl, const struct rl_sum *s, int which)
 {
     const struct rl_device *d = pl->device;
     const struct rl_value *v[] = {&d->idle_w, &d->busy_w, &d->full_w};
-    double w[3], compute = s->by_bound[RL_B_COMPUTE], idle = fmax(0, s->wall - s->gpu);
+    double w[3], compute = s->by_bound[RL_B_COMPUTE];
+    double stages = pl->setup.devices, idle = fmax(0, stages * s->wall - s->gpu);
 
     for (int i = 0; i < 3; i++)
         w[i] = which < 0 ? v[i]->lo : which > 0 ? v[i]->hi : v[i]->v;
-    return (idle * w[0] + (s->gpu - compute) * w[1] + compute * w[2]) / (idle + s->gpu);
+    return pl->setup.tp * stages *
+           (idle * w[0] + (s->gpu - compute) * w[1] + compute * w[2]) / (idle + s->gpu);
 }
 
 static void energy(const struct rl_plan *pl, const struct rl_sum *s,

@@ -2,7 +2,8 @@
  *
  * Attention on B200 and RTX PRO 6000 lasts whole ticks of 2.048 µs: below 40 µs the times
  * of all three stacks cluster on 2.048 n + 0.2 to 0.75 µs (mean resultant length of their
- * phase 0.68 to 0.87; A100, H100 and L40S have none).  A replayed graph of one call waits
+ * phase 0.68 to 0.87; A100, H100 and L40S have none); latent attention's too (0.60 to 0.85),
+ * where prefills, longer as they are, gain nothing by it.  A replayed graph of one call waits
  * for the next tick; kernels in a model's graph follow each other, so that only calls as
  * measured (machine->warm) are counted so.
  *

@@ -37,7 +37,7 @@ static void init_units(struct rl_machine *m, const struct rl_device *d)
         m->peak[u] = d->peak[real].v * held;
         m->rate[u] = d->rate[real].v;
         m->most[u] = held > 1 ? m->peak[u]
-                     : d->rate[real].kind >= RL_KIND_BURST
+                     : d->rate[real].kind >= RL_KIND_DERIVED
                          ? fmax(d->rate[real].hi, d->rate[real].v)
                          : fmax(m->peak[u], m->rate[u]);
     }

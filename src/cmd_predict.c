@@ -27,9 +27,9 @@ const struct rl_command rl_cmd_predict = {
     .summary = "predict latency, memory and energy of one query",
     .details =
         "The prefill yields the first token, so T output tokens are T - 1 decode steps; "
-        "the time per token is their mean. Intervals hold 90 % of real runs. A query "
-        "that "
-        "does not fit is still answered; --require-fit makes that exit status 3.",
+        "the time per token is their mean. Intervals hold 90 % of real runs. Energy is "
+        "that of all devices, memory that of one tensor-parallel rank. A query that does "
+        "not fit is still answered; --require-fit makes that exit status 3.",
     .option = options,
     .run = run,
 };

@@ -39,7 +39,7 @@ const struct rl_command rl_cmd_sweep = {
     .details =
         "Columns carry the figures of predict's JSON, parts after a dot: ttft_s, "
         "ttft_s.lo and ttft_s.hi are its value, lo and hi, memory.total is total of "
-        "memory_bytes; price_usd and tdp_w come from the device. "
+        "memory_bytes; price_usd and tdp_w are one device's. "
         "--where 'ttft_s<2 && fits' keeps rows: a bare fits means true, '!' before it "
         "false, text is compared by == and !=, and a null cell satisfies nothing. --best "
         "takes the smallest value, or the largest of tokens per second, fits, ctx, batch "

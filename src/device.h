@@ -10,7 +10,7 @@ enum rl_kind {
     RL_KIND_NONE,  /* absent */
     RL_KIND_PRIOR, /* a ratio learnt on other devices × this one's sheet */
     RL_KIND_DATASHEET,
-    RL_KIND_DERIVED,   /* computed from other rows of the file */
+    RL_KIND_DERIVED,   /* computed from other figures of this device */
     RL_KIND_BURST,     /* measured, short */
     RL_KIND_SUSTAINED, /* measured, steady state */
 };

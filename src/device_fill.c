@@ -17,13 +17,15 @@
 
 /* Priors ------------------------------------------------------------------ */
 
+enum { OF_DEVICE = 1000 }; /* better than any prefix */
+
 /* How well a priors row fits: 0 not at all, the longer the prefix the better. */
 static size_t fit(const char *arch, const struct rl_device *d)
 {
     size_t n = strlen(arch);
 
     if (!strcmp(arch, d->id))
-        return 1000;
+        return OF_DEVICE;
     if (!strcmp(arch, d->is_cpu ? "cpu" : "gpu"))
         return 1;
     if (!d->is_cpu && !strcmp(arch, d->vendor))
@@ -49,6 +51,7 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
         return rl_fail(err, RL_ENAME, t->source, 0, "no prior '%s' for arch '%s'", key,
                        d->arch);
     out->source = rl_table_get(t, row, SOURCE);
+    out->own = best == OF_DEVICE;
     if (rl_table_num(t, row, VALUE, 0, &out->v, err) ||
         rl_table_num(t, row, LO, out->v, &out->lo, err) ||
         rl_table_num(t, row, HI, out->v, &out->hi, err))
@@ -232,6 +235,20 @@ static int sibling(int u)
     return u == RL_FP16 ? RL_BF16 : u == RL_BF16 ? RL_FP16 : -1;
 }
 
+/* A row about this very device says what is known of it (its power, its twin). */
+static int known_or_prior(struct rl_device *d, int u, struct rl_error *err)
+{
+    const char *key = rl_unit_name((enum rl_unit)u);
+    struct rl_prior p;
+
+    if (rl_prior_find(d->priors, d, key, &p, err) ||
+        from_prior(d, key, d->peak[u].v, &d->rate[u], err))
+        return -1;
+    if (p.own)
+        d->rate[u].kind = RL_KIND_DERIVED;
+    return 0;
+}
+
 static int fill_rate(struct rl_device *d, int u, struct rl_error *err)
 {
     const struct rl_devrow *r = rl_devrows_measured(d->rows, RL_KEY_FLOPS, u);
@@ -252,7 +269,7 @@ static int fill_rate(struct rl_device *d, int u, struct rl_error *err)
         d->rate[u].kind = RL_KIND_PRIOR;
         return 0;
     }
-    return from_prior(d, rl_unit_name((enum rl_unit)u), d->peak[u].v, &d->rate[u], err);
+    return known_or_prior(d, u, err);
 }
 
 /* Memory ------------------------------------------------------------------ */

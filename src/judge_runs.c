@@ -131,14 +131,14 @@ static const char *intern(struct rl_judged *j, const char *why, struct rl_error 
 }
 
 /* Its label says what did not run. */
-static const char *wrong_label(const struct rl_table *t, const struct rl_run *r)
+static const char *wrong_label(const struct rl_mislabelled *m, const struct rl_run *r)
 {
     struct rl_row_label label = {"runs",   r->device, r->runtime,
                                  r->model, r->metric, r->notes};
-    return rl_mislabelled(t, &label);
+    return rl_mislabelled(m, &label);
 }
 
-static int judge_row(struct rl_runs *runs, const struct rl_table *mislabelled,
+static int judge_row(struct rl_runs *runs, const struct rl_mislabelled *mislabelled,
                      const struct rl_run *r, bool rows, struct rl_judged *j,
                      struct rl_error *err)
 {
@@ -223,7 +223,7 @@ int rl_judge_runs(const char *const *path, int npaths,
                   struct rl_judged *j, struct rl_error *err)
 {
     struct rl_runs *runs = rl_runs_new(data, err);
-    struct rl_table *mislabelled = runs ? rl_mislabelled_read(data, err) : NULL;
+    struct rl_mislabelled *mislabelled = runs ? rl_mislabelled_read(data, err) : NULL;
     char user[4096];
     struct rl_run *row = NULL;
     size_t n;
@@ -242,7 +242,7 @@ int rl_judge_runs(const char *const *path, int npaths,
     for (size_t i = 0; !rc && i < n; i++)
         rc = judge_row(runs, mislabelled, &row[i], rows, j, err);
     free(row);
-    rl_table_free(mislabelled);
+    rl_mislabelled_free(mislabelled);
     rl_runs_free(runs);
     return rc;
 }

@@ -316,6 +316,7 @@ static int add_row(struct file *f, struct rl_kernel *k)
         set_coef(f, k, value))
         return -1;
     k->n = fmax(k->n, n);
+    k->line = f->rows.line;
     if (!k->source && strncmp(cell(f, C_SOURCE), "prior", 5)) {
         k->source = rl_strdup(cell(f, C_SOURCE), f->err);
         return k->source ? 0 : -1;
@@ -355,10 +356,10 @@ static int check_intervals(const struct rl_kernel_db *db, const struct file *f)
     for (size_t i = (size_t)f->first; i < db->n; i++) {
         const struct rl_kernel *k = &db->at[i];
         if (!(k->lo <= 0 && k->hi >= 0))
-            return rl_fail(f->err, RL_EVALUE, f->rows.source, 0,
+            return rl_fail(f->err, RL_EVALUE, f->rows.source, k->line,
                            "'%s' of %s: expected lo <= 0 <= hi", k->op->name, k->impl);
         if (!is_spread(k))
-            return rl_fail(f->err, RL_EVALUE, f->rows.source, 0,
+            return rl_fail(f->err, RL_EVALUE, f->rows.source, k->line,
                            "'%s' of %s: expected spread from -1 to 1 with 0 < from <= to",
                            k->op->name, k->impl);
     }

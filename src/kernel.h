@@ -39,6 +39,7 @@ struct rl_kernel {
     struct rl_spread spread;
     double lgo; /* leave-group-out median APE */
     char *source;
+    int line; /* of its last row in the file */
 };
 
 struct rl_kernel_db; /* every entry of hwdb/kernels, loaded once */

@@ -190,6 +190,6 @@ void rl_measured_clear(struct rl_measured *m)
     free(m->group);
     rl_samples_clear(&m->samples);
     rl_tally_clear(&m->skipped);
-    rl_table_free(m->mislabelled);
+    rl_mislabelled_free(m->mislabelled);
     memset(m, 0, sizeof *m);
 }

@@ -11,7 +11,7 @@ struct rl_ops_filter {
     const char *user; /* the folder of the device `host`, or NULL; no filter */
 };
 
-struct rl_table;
+struct rl_mislabelled;
 
 struct rl_measured {
     struct rl_samples samples; /* merged */
@@ -22,7 +22,7 @@ struct rl_measured {
     struct rl_machine *machine;      /* [ngroups] */
     struct rl_device **loaded;       /* what device[] points to */
     size_t nloaded, loaded_cap;
-    struct rl_table *mislabelled;
+    struct rl_mislabelled *mislabelled;
     struct rl_tally skipped; /* rows that name no known operator */
 };
 

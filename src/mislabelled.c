@@ -4,6 +4,7 @@
 #include "mislabelled.h"
 
 #include "path.h"
+#include "table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,12 +16,16 @@ enum { M_SCHEMA, M_DEVICE, M_RUNTIME, M_OF, M_METRIC, M_MATCH, M_REASON, NCOLS }
 static const char *const column[NCOLS] = {"schema", "device", "runtime", "of",
                                           "metric", "match",  "reason"};
 
-struct rl_table *rl_mislabelled_read(const char *data, struct rl_error *err)
+struct rl_mislabelled {
+    struct rl_table *table;
+    int col[NCOLS];
+};
+
+static struct rl_table *read_table(const char *data, struct rl_error *err)
 {
     char *path =
         data ? rl_path_join(data, "hwdb", "mislabelled.csv", (char *)NULL) : NULL;
     struct rl_table *t;
-    int col;
 
     if (!path || (access(path, F_OK) && errno == ENOENT)) { /* what else fails is told */
         static const char header[] = "schema,device,runtime,of,metric,match,reason\n";
@@ -28,18 +33,38 @@ struct rl_table *rl_mislabelled_read(const char *data, struct rl_error *err)
     } else {
         t = rl_table_read(path, err);
     }
-    for (int i = 0; t && i < NCOLS; i++)
-        if (rl_table_need(t, column[i], &col, err)) {
-            rl_table_free(t);
-            t = NULL;
-        }
     free(path);
     return t;
 }
 
-static bool same(const struct rl_table *t, int row, int c, const char *with)
+struct rl_mislabelled *rl_mislabelled_read(const char *data, struct rl_error *err)
 {
-    return !strcmp(rl_table_get(t, row, rl_table_col(t, column[c])), with);
+    struct rl_mislabelled *m = rl_alloc(1, sizeof *m, err);
+    bool bad = !m || !(m->table = read_table(data, err));
+
+    for (int i = 0; !bad && i < NCOLS; i++)
+        bad = rl_table_need(m->table, column[i], &m->col[i], err) != 0;
+    if (!bad)
+        return m;
+    rl_mislabelled_free(m);
+    return NULL;
+}
+
+void rl_mislabelled_free(struct rl_mislabelled *m)
+{
+    if (m)
+        rl_table_free(m->table);
+    free(m);
+}
+
+static const char *cell(const struct rl_mislabelled *m, int row, int c)
+{
+    return rl_table_get(m->table, row, m->col[c]);
+}
+
+static bool same(const struct rl_mislabelled *m, int row, int c, const char *with)
+{
+    return !strcmp(cell(m, row, c), with);
 }
 
 static bool in_word(char c)
@@ -58,13 +83,12 @@ static bool holds(const char *text, const char *part)
     return false;
 }
 
-const char *rl_mislabelled(const struct rl_table *t, const struct rl_row_label *row)
+const char *rl_mislabelled(const struct rl_mislabelled *m, const struct rl_row_label *row)
 {
-    for (int i = 0; i < t->nrows; i++)
-        if (same(t, i, M_SCHEMA, row->schema) && same(t, i, M_DEVICE, row->device) &&
-            same(t, i, M_RUNTIME, row->runtime) && same(t, i, M_OF, row->of) &&
-            same(t, i, M_METRIC, row->metric) &&
-            holds(row->text, rl_table_get(t, i, rl_table_col(t, column[M_MATCH]))))
-            return rl_table_get(t, i, rl_table_col(t, column[M_REASON]));
+    for (int i = 0; i < m->table->nrows; i++)
+        if (same(m, i, M_SCHEMA, row->schema) && same(m, i, M_DEVICE, row->device) &&
+            same(m, i, M_RUNTIME, row->runtime) && same(m, i, M_OF, row->of) &&
+            same(m, i, M_METRIC, row->metric) && holds(row->text, cell(m, i, M_MATCH)))
+            return cell(m, i, M_REASON);
     return NULL;
 }

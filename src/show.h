@@ -20,6 +20,11 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
 json_t *rl_breakdown_json(const struct rl_plan *pl, const struct rl_query *q);
 void rl_breakdown_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q);
 
+/* Does the query ask for positions that the model's config does not name?  text: so. */
+enum { RL_NOTE_TEXT = 120 };
+bool rl_beyond_positions(const struct rl_plan *pl, const struct rl_query *q,
+                         char text[RL_NOTE_TEXT]);
+
 const char *rl_logits_word(const struct rl_plan *pl, const struct rl_query *q);
 
 #endif

@@ -82,11 +82,14 @@ static json_t *share_json(const double *share)
     return o;
 }
 
-static json_t *notes_json(const struct rl_plan *pl)
+static json_t *notes_json(const struct rl_plan *pl, const struct rl_query *q)
 {
+    char text[RL_NOTE_TEXT];
     json_t *a = json_array();
     for (int i = 0; i < pl->nnotes; i++)
         json_array_append_new(a, json_string(pl->note[i]));
+    if (rl_beyond_positions(pl, q, text))
+        json_array_append_new(a, json_string(text));
     return a;
 }
 
@@ -117,7 +120,7 @@ json_t *rl_prediction_json(const struct rl_plan *pl, const struct rl_query *q,
                         json_pack("{s:o,s:o}", "prefill", share_json(p->share_prefill),
                                   "decode",
                                   decode ? share_json(p->share_decode) : json_null()));
-    json_object_set_new(o, "notes", notes_json(pl));
+    json_object_set_new(o, "notes", notes_json(pl, q));
     return o;
 }
 

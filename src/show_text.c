@@ -20,6 +20,13 @@ static void line_time(FILE *f, const char *label, const struct rl_interval *i, d
     fputc('\n', f);
 }
 
+/* Four digits, never with an exponent. */
+static const char *plain(double v, char *buf)
+{
+    snprintf(buf, 32, v >= 1000 ? "%.0f" : "%.4g", v);
+    return buf;
+}
+
 /* The operator classes by share, largest first, down to 1 %. */
 static void line_shares(FILE *f, const char *label, const double *share)
 {
@@ -113,7 +120,7 @@ static void line_host(FILE *f, const char *label, double gpu, double host, doubl
 }
 
 /* What the allocator holds, against the device. */
-static void line_reserved(FILE *f, const struct rl_memory *m, bool fits)
+static void line_reserved(FILE *f, const struct rl_memory *m, bool fits, bool ranks)
 {
     char a[32], b[32], c[32], lo[32], hi[32];
     const char *verdict = !fits ? "DOES NOT FIT"
@@ -122,7 +129,7 @@ static void line_reserved(FILE *f, const struct rl_memory *m, bool fits)
                               : "fits";
 
     fprintf(f, "  %-22s reserved %s (90 %% %s … %s) + runtime %s of %s: %s\n",
-            "on the device", rl_human_bytes(m->reserved, a),
+            ranks ? "on each device" : "on the device", rl_human_bytes(m->reserved, a),
             rl_human_bytes(m->reserved_lo, lo), rl_human_bytes(m->reserved_hi, hi),
             rl_human_bytes(m->runtime, b), rl_human_bytes(m->capacity, c), verdict);
 }
@@ -166,7 +173,7 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
         first = false;
     }
     fputc('\n', f);
-    line_reserved(f, m, p->fits);
+    line_reserved(f, m, p->fits, pl->setup.tp > 1);
     line_pool(f, pl, q, m);
     if (isfinite(p->max_ctx))
         fprintf(f, "  %-22s %s tokens (by allocated bytes alone %s)\n", "longest prompt",
@@ -174,6 +181,23 @@ static void text_memory(FILE *f, const struct rl_plan *pl, const struct rl_query
     else
         fprintf(f, "  %-22s no limit: nothing grows with the context\n",
                 "longest prompt");
+}
+
+bool rl_beyond_positions(const struct rl_plan *pl, const struct rl_query *q,
+                         char text[RL_NOTE_TEXT])
+{
+    const struct rl_graph *g = &pl->model->graph;
+    bool apart =
+        !g->has_decode || g->encoder_decoder; /* of an encoder: the prompt alone */
+    double last = q->context_depth + q->ctx + (apart ? 0 : q->output_tokens - 1);
+    char a[32], b[32];
+
+    if (!(g->max_positions > 0 && last > g->max_positions))
+        return false;
+    snprintf(text, RL_NOTE_TEXT,
+             "%s positions where the config names %s: the model may not go so far",
+             rl_human_tokens(last, a), rl_human_tokens(g->max_positions, b));
+    return true;
 }
 
 static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *q)
@@ -190,8 +214,11 @@ static void text_head(FILE *f, const struct rl_plan *pl, const struct rl_query *
     if (pl->setup.tp > 1)
         fprintf(f, ", tensor parallel %d", pl->setup.tp);
     fputc('\n', f);
+    char text[RL_NOTE_TEXT];
     for (int i = 0; i < pl->nnotes; i++)
         fprintf(f, "  note: %s\n", pl->note[i]);
+    if (rl_beyond_positions(pl, q, text))
+        fprintf(f, "  note: %s\n", text);
 }
 
 static void text_phase(FILE *f, const struct phase *p)
@@ -202,6 +229,24 @@ static void text_phase(FILE *f, const struct phase *p)
     line_shares(f, "by operator", p->share);
     fprintf(f, "  %-22s %s (%s)\n", "bound by", rl_bound_name(p->bound),
             bound_words(p->bound, p->host > 0));
+}
+
+/* Of the whole batch, and of all devices. */
+static void lines_total(FILE *f, const struct rl_prediction *p, bool decode)
+{
+    char a[32];
+
+    fprintf(f, "  %-22s prefill %s tokens/s", "throughput",
+            plain(p->prefill_tokens_per_s, a));
+    if (decode)
+        fprintf(f, ", decode %s tokens/s", plain(p->decode_tokens_per_s, a));
+    fputc('\n', f);
+    if (!isfinite(p->prefill_j.value))
+        return;
+    fprintf(f, "  %-22s prefill %s", "energy", rl_human_energy(p->prefill_j.value, a));
+    if (decode)
+        fprintf(f, ", %s per output token", rl_human_energy(p->output_token_j.value, a));
+    fputc('\n', f);
 }
 
 void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query *q,
@@ -216,19 +261,7 @@ void rl_prediction_text(FILE *f, const struct rl_plan *pl, const struct rl_query
         line_time(f, "time per token", &p->tpot_s, p->sol_tpot_s);
         line_time(f, "end to end", &p->e2e_s, 0);
     }
-    fprintf(f, "  %-22s prefill %.4g tokens/s", "throughput", p->prefill_tokens_per_s);
-    if (decode)
-        fprintf(f, ", decode %.4g tokens/s", p->decode_tokens_per_s);
-    fputc('\n', f);
-    if (isfinite(p->prefill_j.value)) {
-        char a[32], b[32];
-        fprintf(f, "  %-22s prefill %s", "energy",
-                rl_human_energy(p->prefill_j.value, a));
-        if (decode)
-            fprintf(f, ", %s per output token",
-                    rl_human_energy(p->output_token_j.value, b));
-        fputc('\n', f);
-    }
+    lines_total(f, p, decode);
     text_phase(f, &(struct phase){"prefill", &p->ttft_s, p->gpu_prefill_s,
                                   p->host_prefill_s, p->launches_prefill,
                                   p->share_prefill, p->part_prefill_s, p->bound_prefill});

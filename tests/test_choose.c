@@ -459,6 +459,7 @@ Test(choose, no_unit_goes_beyond_its_rate)
                {"rtx-3080-10gb", "moe", moe, "bf16", 64.68},
                {"rtx-4090", "moe", moe, "bf16", 167.5},
                {"rtx-a6000", "gemm", gemm, "bf16", 1.04 * 123.34},
+               {"a10", "gemm", gemm, "bf16", 0.8 * 125}, /* 150 W: hwdb/priors.csv */
                {"rtx-3090", "gemm", gemm, "int8", 284.7 * 1855 / 1695},
                {"rtx-3080-10gb", "gemm", gemm, "int8", 238.1 * 1896 / 1710},
                {"rtx-3090", "gemm", gemm, "fp32", 35.6 * 1855 / 1695},

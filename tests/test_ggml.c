@@ -13,13 +13,17 @@
 struct asked {
     const char *device, *model, *runtime, *dtype;
     int devices, threads, flash;
+    double ubatch;
 };
 
 static struct rl_prediction ask(struct asked a, struct rl_query q)
 {
     struct rl_error err = {0};
-    struct rl_setup s = {
-        .dtype = a.dtype, .devices = a.devices, .threads = a.threads, .flash = a.flash};
+    struct rl_setup s = {.dtype = a.dtype,
+                         .devices = a.devices,
+                         .threads = a.threads,
+                         .flash = a.flash,
+                         .ubatch = a.ubatch};
     struct rl_prediction p = {0};
     struct rl_device *d = rl_device_load(source_dir(), a.device, &err);
     struct rl_model *m = d ? rl_model_load(source_dir(), a.model, &err) : NULL;
@@ -104,6 +108,40 @@ Test(ggml, scores_cost_more_with_depth)
     cr_expect_gt(ask(a, query(8192, 1)).ttft_s.value, flash);
 }
 
+/* Files of experts in mxfp4 keep the rest in q8_0: gpt-oss 20B MXFP4 MoE, 11.27 GiB
+ * (llama-bench, ggml-org/llama.cpp benches/dgx-spark.md). */
+Test(ggml, mxfp4_files)
+{
+    struct asked a = {"gb10", "gpt-oss-20b", "llamacpp-cuda", NULL, 1, 0, -1, 0};
+
+    expect_near(ask(a, query(1, 2)).memory.weights / 1073741824, 11.27, 0.003);
+}
+
+/* Experts, to which nothing was fitted.  DGX Spark, tg32: ggml-org/llama.cpp
+ * benches/dgx-spark.md, November 2025; M2 Ultra, ubatch 2048: pull request 16894; RTX
+ * 4090, pp4096 in small batches: pull request 15631; RX 7900 XTX: pull request 24546. */
+Test(ggml, routed_experts)
+{
+    struct asked spark = {"gb10", "gpt-oss-20b", "llamacpp-cuda", NULL, 1, 0, -1, 0};
+    struct asked mac = {
+        "apple-m2-ultra", "gpt-oss-20b", "llamacpp-metal", NULL, 1, 0, -1, 2048};
+    struct asked geforce = {
+        "rtx-4090", "qwen3-30b-a3b", "llamacpp-cuda", "q4_0", 1, 0, -1, 16};
+    struct asked radeon = {
+        "rx-7900-xtx", "gpt-oss-20b", "llamacpp-hip", NULL, 1, 0, -1, 512};
+
+    expect_near(ask(spark, query(1, 33)).decode_tokens_per_s, 84.1, 0.07);
+    expect_near(ask(mac, query(512, 33)).decode_tokens_per_s, 132.94, 0.07);
+    expect_near(ask(mac, query(512, 33)).prefill_tokens_per_s, 2428, 0.05);
+    expect_near(ask(geforce, query(4096, 1)).prefill_tokens_per_s, 936, 0.16);
+    expect_near(ask(radeon, query(2048, 1)).prefill_tokens_per_s, 3846, 0.1);
+    spark.model = "gpt-oss-120b";
+    expect_near(ask(spark, query(1, 33)).decode_tokens_per_s, 59.02, 0.09);
+    spark.model = "qwen3-30b-a3b";
+    spark.dtype = "q8_0";
+    expect_near(ask(spark, query(1, 33)).decode_tokens_per_s, 60.92, 0.1);
+}
+
 Test(ggml, layers_over_devices)
 {
     struct asked a = {"rtx-a6000", "llama-3-8b", "llamacpp-cuda-2024", "q4_k_m", 1, 0, 0};
@@ -119,6 +157,8 @@ Test(ggml, layers_over_devices)
     /* sixteen batches fill the pipeline, one does not */
     cr_expect_gt(one.ttft_s.value / four.ttft_s.value, 2);
     cr_expect_geq(four_ubatch.ttft_s.value, one_ubatch.ttft_s.value);
+    /* at best sixteen batches take nineteen quarters of one's time */
+    expect_near(four.sol_ttft_s / one.sol_ttft_s, 19.0 / 64, 1e-9);
     cr_expect_gt(four.memory.capacity, 3.9 * one.memory.capacity);
 }
 

@@ -125,7 +125,7 @@ static void expect_file_error(struct folder *f, const struct rl_op_type *op,
     rl_kernel_db_free(db);
 }
 
-#define SPREAD " 'gemm' of i: expected spread from -1 to 1 with 0 < from <= to"
+#define SPREAD "'gemm' of i: expected spread from -1 to 1 with 0 < from <= to"
 #define HEAD   "runtime,op,impl,dtype,kv_dtype,coef,value,unit,n,source\n"
 
 /* Keys that come again later, in quotes, or behind other columns. */
@@ -169,14 +169,14 @@ Test(kernel, a_mistake_counts_where_its_operator_is_read)
         {"r,gemm,i,bf16,,eff,1,1,7,s\nr,gemm,i,bf16,,eff,1,1,7,s\n",
          "4: 'eff' is given twice"},
         {"r,gemm,i,bf16,,eff,1,1,7\n", "3: expected 10 fields as in the header, found 9"},
-        {"r,gemm,i,bf16,,lo,1,1,7,s\n", " 'gemm' of i: expected lo <= 0 <= hi"},
-        {"r,gemm,i,bf16,,spread,-0.1,1,7,s\n", SPREAD},
+        {"r,gemm,i,bf16,,lo,1,1,7,s\n", "3: 'gemm' of i: expected lo <= 0 <= hi"},
+        {"r,gemm,i,bf16,,spread,-0.1,1,7,s\n", "3: " SPREAD},
         {"r,gemm,i,bf16,,spread,-2,1,7,s\nr,gemm,i,bf16,,from,1,us,7,s\n"
          "r,gemm,i,bf16,,to,9,us,7,s\n",
-         SPREAD},
+         "5: " SPREAD},
         {"r,gemm,i,bf16,,spread,-0.1,1,7,s\nr,gemm,i,bf16,,from,10,us,7,s\n"
          "r,gemm,i,bf16,,to,9,us,7,s\n",
-         SPREAD},
+         "5: " SPREAD},
     };
     char text[400];
 

@@ -136,6 +136,29 @@ Test(predict, decode_is_the_sum_of_its_steps)
     }
 }
 
+/* Watt, between what so many devices draw idle and at work. */
+static void expect_power(const struct rl_setup *setup, const char *runtime,
+                         double devices)
+{
+    struct subject s =
+        open_subject_on(load_device("a100"), "llama-3.1-8b", runtime, setup);
+    struct rl_prediction p = ask(&s, 2048, 1, 64, 0);
+    double watt = p.prefill_j.value / p.ttft_s.value;
+
+    cr_expect(watt > devices * s.d->idle_w.v && watt < devices * s.d->full_w.v,
+              "%s on %g devices draws %g W", runtime, devices, watt);
+    close_subject(&s);
+}
+
+Test(predict, energy_is_of_all_devices)
+{
+    struct rl_setup ranks = {.tp = 4, .flash = -1}, layers = {.devices = 4, .flash = -1};
+
+    expect_power(NULL, "vllm", 1);
+    expect_power(&ranks, "vllm", 4);
+    expect_power(&layers, "llamacpp-cuda", 4);
+}
+
 Test(predict, end_to_end_is_prefill_and_steps)
 {
     struct subject s = open_subject("h100", "llama-3.1-8b", "vllm", 1);

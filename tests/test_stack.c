@@ -356,6 +356,10 @@ Test(stack, memory_tokens_stay_in_the_cache)
     struct rl_query four = {1024, 4, 2, 0, RL_LOGITS_LAST};
     cr_assert(!rl_breakdown(s.p, &four, find_most, &mask));
     cr_expect_eq(mask.most, 1152, "%g rows", mask.most);
+    mask.most = 0;
+    four.ctx = 896; /* with the memory tokens no longer than the window: none */
+    cr_assert(!rl_breakdown(s.p, &four, find_most, &mask));
+    cr_expect_eq(mask.most, 0, "%g rows", mask.most);
     close_subject(&s);
 }
 
