@@ -460,13 +460,13 @@ static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
-    if (mc->cc <= 80 || rl_gemm_fine(mc->cc))
+    if (mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1) /* one row: a GEMV kernel */
         return true;
     double tiles = whole(g->m / 64) * whole(g->n / 64);
     double short_k = mc->cc >= 120 ? 1600 : 3100, per_tile = mc->cc >= 120 ? 400 : 150;
     if (g->k < short_k && g->k < per_tile * tiles)
         return false;
-    return !(mc->warm > 0 && g->m > 1 && g->m * g->n * g->k <= SMALL);
+    return !(mc->warm > 0 && g->m * g->n * g->k <= SMALL);
 }
 
 static double rounds_of(double k, double rows)
