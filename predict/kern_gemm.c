@@ -6,9 +6,9 @@
  *   t = fixed + (tensor³ + l2³ + dram³ + few³ + chain³)^(1/3) + reduction
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
- *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, and its
- *           output written after the main loop, of which the next CTA on that SM
- *           may hide a part
+ *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, the shorter the
+ *           less of k there is, and its output written after the main loop: of that
+ *           and the next CTA's multiply-adds the longer, and a share of the shorter
  *   l2      the operands that the CTAs read from L2, at its whole rate or, where few
  *           of them read, at what the ports of their SMs move; rows beyond m and
  *           columns beyond n are computed but not read, and what the CTAs of a
@@ -34,56 +34,19 @@
  * operand decides whether L2 still holds it.  With machine->warm 0 the weights
  * come from DRAM.
  *
- * Ignores: order of the CTAs (DRAM is charged once), power limits but for that
- * rate and one slow-down in long compute, and how well the library really chooses, but
- * for one thing: see splits_k, cuBLAS leaves k whole up to 2²¹ multiply-adds, where a
- * split would be up to seven times as fast.  That is left out within a model (warm 0),
- * where more rows would come out faster.
+ * Ignores: order of the CTAs where the source does not tell it (DRAM is charged once),
+ * power limits but for that rate and one slow-down in long compute, and how well the
+ * library really chooses, but for what rl_gemm_large and splits_k say of cuBLAS.  That it
+ * leaves k whole up to 2²¹ multiply-adds, where a split would be up to seven times as
+ * fast, is left out within a model (warm 0), where more rows would come out faster.
  */
-#include "gemm_tiles.h"
-#include "kern_root.h"
-#include "kernels.h"
+#include "gemm_call.h"
 #include "ops.h"
 
 #include <math.h>
 #include <string.h>
 
-enum {
-    FIXED,
-    EFF,
-    TILE,
-    CHAIN,
-    RAMP,
-    EPILOGUE,
-    DRAM,
-    FEW,
-    FILL,
-    L2,
-    KEEP,
-    KEEP_SHARP,
-    REDUCE,
-    REDUCE_BW,
-    CLOCK,
-    WAVE,
-    EXPOSED,
-    STEP,
-    PAIR,
-    EXTRA,
-    QUANT_BW,
-    QUANT_ROW,
-    QUANT_CTA,
-    FLOOR,
-    STACK
-};
-
-/* What a library picks from, and how its benchmark takes operands in turn: sets of
- * weights and inputs in memory, one a call; `fill`: no more weights than fill L2. */
-static const struct stack {
-    enum rl_gemm_menu menu;
-    double weights, inputs;
-    bool fill;
-    double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
-} stacks[] = {
+static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SPLIT, 6, 1, false, 0},   /* vLLM */
     {RL_GEMM_SPLIT, 6, 6, false, 0},   /* SGLang */
     {RL_GEMM_SPLIT, 5, 1, true, 0},    /* TensorRT-LLM */
@@ -147,67 +110,13 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
-static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
-enum { NSPLITS = sizeof splits / sizeof *splits };
-static const double SPLIT_CTAS = 4;   /* no split beyond so many CTAs per SM */
-static const double OUT_BYTES = 2;    /* Y in 16 bits */
-static const double IN_BYTES = 2;     /* X before it is quantised */
-static const double LANES = 32;       /* threads of a warp */
-static const double UNITS = 4;        /* quarters of an SM, a warp each */
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
-static const double LARGE = 16384;    /* a·b above which the epilogue spills */
 static const double PIPELINE = 128;   /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
 static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
-/* Quantising: elements of a warp's vectors of 16, warps that an SM issues at once. */
-static const double WARP = 512, SCHEDULERS = 4;
-/* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
-static const double GPC = 18;
-static const double US = 1e-6;
-
-/* One call on one machine, reduced to what the search needs. */
-struct gemm {
-    double m, n, k, k_step;  /* k padded to the main loop's step */
-    double wb, xb;           /* bytes of an element */
-    double sm, per_sm;       /* SMs; 1 / SMs */
-    double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
-    double slow;             /* rl_machine.slow */
-    double l2_s;             /* seconds of k bytes of one SM, all of them reading */
-    double port;             /* of that, what it takes alone */
-    int cluster;             /* CTAs of one that the library chose; 0: see the tile */
-    bool ragged;             /* see part_of */
-    double epilogue_s;       /* of one byte */
-    double ramp_s;           /* per wave */
-    double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
-    double dram3, chain_s;   /* cube of dram_s; seconds of k steps */
-    double in_s;             /* of dram_s, the operands */
-    double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
-    double reduce_s, part_s; /* fixed; per part */
-    const double *c;
-};
-
-static double cube(double x)
-{
-    return x * x * x;
-}
-
-/* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */
-static double whole(double x)
-{
-    double floor_ = (double)(long long)x;
-    return floor_ < x - 1e-9 * x ? floor_ + 1 : floor_;
-}
-
-/* Share of a working set that a cache does not hold: rises smoothly about its
- * size, since L2 replaces lines at random rather than in order. */
-static double miss(double set, double room, double sharp)
-{
-    double x = pow(set / room, sharp);
-    return isfinite(x) ? x / (1 + x) : 1;
-}
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
@@ -215,330 +124,94 @@ static bool quantises(const struct rl_dtype_info *dt)
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
 }
 
-/* Bytes read from DRAM once more since L2 does not hold them until the CTAs come back
- * to them: W where rows of tiles go through all columns, else X. */
-static double again(const struct gemm *g, const struct rl_machine *mc,
-                    const struct rl_gemm_tile *t, double w, double x, double room)
-{
-    double sharp = g->c[KEEP_SHARP], rows = whole(g->m / t->a);
-    if (t->cta.warps == 0)
-        return 0;
-    if (t->cta.strip > 0)
-        return w * fmax(0, rows / t->cta.strip - 1) * miss(w, room, sharp);
-    double cols =
-        fmax(1, mc->sm * t->cta.resident / rows); /* of tiles at the same time */
-    double both = x + w * fmin(1, cols * t->b / g->n);
-    return x * fmax(0, g->n / (cols * t->b) - 1) * miss(both, room, sharp);
-}
-
-/* Sets seconds and missing shares; read_bytes: of an element before it is quantised.
- * What comes between quantising X and reading it is X alone, what comes between two
- * calls that read it all that they use in turn. */
-static void dram(struct gemm *g, const struct rl_machine *mc, double k, double read_bytes,
-                 const struct rl_gemm_tile *tile)
-{
-    const double *c = g->c;
-    const struct stack *in = &stacks[(int)c[STACK]];
-    double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * OUT_BYTES;
-    double held = x + g->m * k * read_bytes; /* X as it is and quantised */
-    double room = c[KEEP] * mc->l2_bytes + 1, once = w + held + y;
-    double all = in->weights, ymiss = miss(once, room, c[KEEP_SHARP]);
-    double wmiss = 1;
-    g->xmiss = ymiss;
-    if (mc->warm > 0) {
-        if (in->fill)
-            all = fmin(all, whole(mc->l2_bytes / w));
-        double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
-        wmiss = miss(between, room, c[KEEP_SHARP]);
-        if (in->inputs > 1)
-            g->xmiss = wmiss;
-    }
-    g->qmiss = read_bytes > 0 ? miss(held, room, c[KEEP_SHARP]) : g->xmiss;
-    double bw = c[DRAM] * mc->dram_peak;
-    double more = tile ? again(g, mc, tile, w, x, room) : 0;
-    g->in_s = (w * wmiss + x * g->qmiss + more) / bw;
-    g->dram_s = g->in_s + y * ymiss / bw;
-}
-
-static void prepare(struct gemm *g, const struct rl_machine *mc,
+static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
                     const struct rl_dtype_info *dt)
 {
     const double *c = g->c;
     g->sm = mc->sm;
     g->per_sm = 1 / mc->sm;
     g->slow = rl_slow(mc, dt->unit);
-    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[EFF]);
+    g->fma_s = g->k * 2 * mc->sm / (mc->peak[dt->unit] * g->slow * c[RL_G_EFF]);
     g->pipe_s = g->k * 2 * mc->sm / rl_pipe(mc, dt->unit);
-    g->l2_s = g->k * mc->sm / (c[L2] * mc->l2_bw);
+    g->l2_s = g->k * mc->sm / (c[RL_G_L2] * mc->l2_bw);
     double port = rl_gemm_fine(mc->cc) ? PORT_TMA : PORT;
-    g->port = c[L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
-    g->epilogue_s = c[EPILOGUE] * mc->sm / mc->l2_bw;
-    g->ramp_s = c[RAMP] * US * fmin(1, g->k / PIPELINE);
-    g->chain_s = g->k * c[CHAIN] * US / 1024;
-    g->few_s = g->dram_s / c[FEW];
-    g->dram3 = cube(g->dram_s);
-    g->reduce_s = c[REDUCE] * US;
-    g->part_s = c[REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
-}
-
-/* A tile on this call: what each of its SMs has to do, k whole. */
-struct part {
-    double per_sm;   /* CTAs per SM */
-    double area;     /* of the tile */
-    double fma;      /* s of one CTA: multiply-adds */
-    double load;     /* operands from L2, of all CTAs alike */
-    double full;     /* the same of one without an edge */
-    double resident; /* CTAs of an SM side by side */
-    double once;     /* s per wave */
-    double few;      /* s of the DRAM traffic that so few CTAs ask for */
-    double least;    /* cube of seconds: no split is faster */
-    bool persistent;
-};
-
-struct best {
-    double seconds, tensor, l2;
-    double core3, reduce; /* cube of what an SM does; s of adding up k's parts */
-    double pipe;          /* s of its multiply-adds alone, at the sustained rate */
-};
-
-/* Bytes of one k that a CTA reads from L2 itself; its neighbours in the cluster give it
- * the rest. */
-static double read_bytes(const struct gemm *g, const struct rl_gemm_tile *t, double rows,
-                         double cols)
-{
-    double x = rows * g->xb, w = cols * g->wb;
-    if (g->cluster == 0)
-        return x / t->cn + w / t->cm;
-    double half_x = g->n > t->b ? x / 2 : x, half_w = g->m > t->a ? w / 2 : w;
-    return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
-}
-
-/* CUTLASS 2 stores its output in steps of a few rows, one after another, whatever of
- * them is beyond m and n; two SMs share what they store through.  Fewer than four warps
- * on an SM leave tensor units idle. */
-static void cutlass2(const struct gemm *g, const struct rl_gemm_cta *cta, struct part *p)
-{
-    double steps = p->area / (LANES * cta->warps * cta->vec);
-    double pairs = fmin(fmax(2 * p->per_sm - 1, 0), 1); /* of SMs, with both busy */
-    double warps = cta->warps * fmin(cta->resident, fmax(p->per_sm, 1));
-
-    p->resident = cta->resident;
-    p->fma *= fmax(1, UNITS / warps);
-    p->once +=
-        US * (g->c[STEP] * steps + g->c[EXTRA] * cta->extra) * (1 + g->c[PAIR] * pairs);
-}
-
-/* SMs that clusters of `ctas` fill, one CTA each: a cluster stays within a GPC, so that
- * clusters of four leave 16 of B200's 148 SMs idle. */
-static double usable(double sm, double ctas)
-{
-    double rest = fmod(sm, GPC), idle = (sm - rest) / GPC * fmod(GPC, ctas);
-    return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
-}
-
-/* On Hopper a last row of clusters that m does not fill takes twice as long (measured,
- * vLLM and SGLang with the same kernel: 1281 × 10240 × 5120 200.9 us, 1536 × 10240 × 5120
- * 140.9; why, is not known).  It makes 512 rows faster than 511, so it is left out
- * within a model. */
-static struct part part_of(const struct gemm *g, const struct rl_gemm_tile *t)
-{
-    double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
-    double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
-    double tall = whole(g->m / t->a), wide = whole(g->n / t->b),
-           high = whole(tall / t->cm);
-    if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
-        high++;
-    double per_sm =
-        t->cm * high * t->cn * whole(wide / t->cn) / usable(g->sm, t->cm * t->cn);
-    struct part p = {
-        .per_sm = per_sm,
-        .area = area,
-        .fma = g->fma_s * (area + g->c[TILE] * (t->a + t->b)),
-        .load = g->l2_s * read_bytes(g, t, g->m / tall, g->n / wide),
-        .full = g->l2_s * read_bytes(g, t, rows, cols),
-        .resident = 1,
-        .once = g->ramp_s + g->epilogue_s * OUT_BYTES * spill * rows * cols,
-        .few = g->few_s / per_sm,
-        .persistent = t->persistent,
-    };
-    if (t->cta.warps > 0)
-        cutlass2(g, &t->cta, &p);
-    double chain = t->persistent ? 0 : g->chain_s / p.resident;
-    p.least = cube(per_sm) * (cube(p.fma) + cube(p.load) + cube(chain)) + g->dram3;
-    return p;
-}
-
-/* Seconds that an SM multiplies and writes. Of the output of one CTA and the
- * multiply-adds of the next the longer counts, and of the shorter the share `exposed`.
- * A step of k takes a persistent kernel as long as its multiply-adds or the wait for
- * them, and all SMs together do what the part sustains. */
-static double tensor_of(const struct gemm *g, const struct part *p, double per,
-                        double waves, double share)
-{
-    double fma = p->fma * share;
-    if (p->persistent) {
-        fma = fmax(fma, g->chain_s * share);
-        fma = fmax(fma, per / waves * p->area * g->pipe_s * share);
-    }
-    double longer = fmax(fma, p->once), shorter = fmin(fma, p->once);
-    return fma + p->once + (waves - 1) * (longer + shorter * g->c[EXPOSED]);
-}
-
-/* One tile, k split into parts of `share`: cube of seconds without the reduction. */
-static double try_split(const struct gemm *g, const struct part *p, double split,
-                        double share, struct best *out)
-{
-    double per = p->per_sm * split, even = per > 1 ? per : 1;
-    double waves = even + g->c[WAVE] * (whole(per) - even);
-    double dram = g->dram_s + g->in_s * g->c[FILL] / (g->c[FILL] + g->k * share);
-    double turns = even > p->resident ? even / p->resident : 1;
-    double chain = p->persistent ? 0 : g->chain_s * share * turns;
-    out->tensor = tensor_of(g, p, per, waves, share);
-    out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
-    out->pipe = waves * share * p->area * g->pipe_s;
-    out->core3 = cube(out->tensor) + cube(out->l2) + cube(chain);
-    if (p->persistent)
-        return out->core3 + cube(dram + p->few * share);
-    return out->core3 + cube(dram) + cube(p->few * share);
-}
-
-/* The best of all tiles and splits.  One split of all tiles at a time: the
- * reduction is the same for them, so that cubes compare, and a tile whose least
- * time is beyond what a split leaves is out for every further one. */
-static void search(const struct gemm *g, const struct rl_gemm_tile *tile, int n,
-                   int nsplits, struct best *best)
-{
-    struct part part[RL_GEMM_MAXTILES];
-    struct best now = {0};
-    int left = 0;
-    for (int i = 0; i < n; i++)
-        if (g->m > tile[i].below)
-            part[left++] = part_of(g, &tile[i]);
-    for (int i = 0; i < nsplits && left; i++) {
-        double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        double room = best->seconds - reduce, cubes = cube(room);
-        int in = left;
-        bool better = false;
-        if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
-            break;
-        left = 0;
-        for (int j = 0; j < in; j++) {
-            const struct part *p = &part[j];
-            if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
-                continue;
-            double c = try_split(g, p, s, 1 / s, &now);
-            if (c < cubes) {
-                cubes = c;
-                *best = now;
-                better = true;
-            }
-            part[left++] = *p;
-        }
-        if (!better)
-            continue;
-        best->reduce = reduce;
-        best->seconds = reduce + rl_cbrt(cubes);
-    }
+    g->port = c[RL_G_L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
+    g->epilogue_s = c[RL_G_EPILOGUE] * mc->sm / mc->l2_bw;
+    g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * fmin(1, g->k / PIPELINE);
+    g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024;
+    g->few_s = g->dram_s / c[RL_G_FEW];
+    g->dram3 = rl_cube(g->dram_s);
+    g->reduce_s = c[RL_G_REDUCE] * RL_GEMM_US;
+    g->part_s = c[RL_G_REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
 }
 
 /* On a part of slower tensor units: the tile that is best without them, as the library
  * was tuned, and then all that its SMs do hidden behind them; DRAM is not of the SMs. */
-static void behind_tensor(const struct gemm *g, struct best *best)
+static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 {
-    double cubes = cube(best->seconds - best->reduce) - best->core3;
+    double cubes = rl_cube(best->seconds - best->reduce) - best->core3;
 
     best->tensor = rl_behind_tensor(rl_cbrt(best->core3), best->pipe, g->slow);
-    best->seconds = best->reduce + rl_cbrt(cubes + cube(best->tensor));
+    best->seconds = best->reduce + rl_cbrt(cubes + rl_cube(best->tensor));
 }
 
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
  * cuBLAS takes one CTA per tile for small products and where k is short for as many tiles
  * (of 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on
  * sm_80, sm_90 and sm_100.  Turing is taken as sm_80. */
-static bool splits_k(const struct rl_machine *mc, const struct gemm *g,
+static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
                      enum rl_gemm_menu menu)
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
     if (mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1) /* one row: a GEMV kernel */
         return true;
-    double tiles = whole(g->m / 64) * whole(g->n / 64);
+    double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
     double short_k = mc->cc >= 120 ? 1600 : 3100, per_tile = mc->cc >= 120 ? 400 : 150;
     if (g->k < short_k && g->k < per_tile * tiles)
         return false;
     return !(mc->warm > 0 && g->m * g->n * g->k <= SMALL);
 }
 
-static double rounds_of(double k, double rows)
-{
-    return (1 + whole(rows * whole(k / WARP) / SCHEDULERS)) / rows;
-}
-
-/* The kernels that quantise X are bound by instructions, a scheduler's warps one after
- * another, and a CTA's start takes as long as one of them: rounds per row. vLLM takes
- * a row a CTA, sgl-kernel from two of its CTAs an SM on eight. Within a model (warm 0),
- * where more rows would come out faster, fewer take no longer than that many. */
-static double rounds(const struct gemm *g, double warm)
-{
-    double pack = stacks[(int)g->c[STACK]].pack, rows = g->m * g->per_sm;
-    if (pack < 1)
-        return 1;
-    double packed = rounds_of(g->k, pack), alone = rounds_of(g->k, 1);
-    if (rows >= 2 * pack)
-        return packed;
-    return warm > 0 ? alone : fmin(alone, packed * 2 * pack / rows);
-}
-
-/* Reading and writing overlap with the instructions, a row's serial part with nothing. */
-static double quantise(const struct gemm *g, const struct rl_machine *mc)
-{
-    double bytes = g->c[QUANT_BW] * g->m * g->k;
-    double l2 = (IN_BYTES + 1) * bytes / (mc->l2_bw / 2);
-    double dram = (IN_BYTES * g->xmiss + g->qmiss) * bytes / mc->dram;
-    double issue = US * g->c[QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm;
-
-    return rl_cbrt(cube(l2) + cube(dram) + cube(issue)) +
-           US * g->c[QUANT_ROW] * g->k / 1024;
-}
-
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
                          double part[RL_NBOUNDS])
 {
     const struct rl_dtype_info *dt = rl_dtype((enum rl_dtype)p[RL_GEMM_DTYPE]);
-    struct gemm g = {.m = p[RL_GEMM_M],
-                     .n = p[RL_GEMM_N],
-                     .wb = dt->bits / 8,
-                     .xb = dt->act_bytes,
-                     .c = c};
+    struct rl_gemm g = {.m = p[RL_GEMM_M],
+                        .n = p[RL_GEMM_N],
+                        .wb = dt->bits / 8,
+                        .xb = dt->act_bytes,
+                        .stack = &stacks[(int)c[RL_G_STACK]],
+                        .c = c};
     double k = p[RL_GEMM_K];
     int n;
-    enum rl_gemm_menu menu = stacks[(int)c[STACK]].menu;
+    enum rl_gemm_menu menu = g.stack->menu;
     const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, k, &n);
     g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
-    g.k = g.k_step * whole(k / g.k_step);
-    dram(&g, mc, k, quantises(dt) ? IN_BYTES : 0, n == 1 ? tile : NULL);
+    g.k = g.k_step * rl_whole(k / g.k_step);
+    rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
     prepare(&g, mc, dt);
-    struct best best = {.seconds = INFINITY};
+    struct rl_gemm_best best = {.seconds = INFINITY};
     bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
-    search(&g, tile, large ? RL_GEMM_NLARGE : n,
-           !large && splits_k(mc, &g, menu) ? NSPLITS : 1, &best);
+    rl_gemm_search(&g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, &g, menu),
+                   &best);
     if (g.slow > 1)
         behind_tensor(&g, &best);
 
-    double held = g.slow > 1 ? 0 : c[CLOCK]; /* pipe_s is sustained */
+    double held = g.slow > 1 ? 0 : c[RL_G_CLOCK]; /* pipe_s is sustained */
     double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
-    t += c[FIXED] * US;
+    t += c[RL_G_FIXED] * RL_GEMM_US;
     if (quantises(dt))
-        t += quantise(&g, mc);
+        t += rl_gemm_quantise(&g, mc);
     if (mc->warm > 0) /* in a model the host's time is counted elsewhere */
-        t = rl_cbrt(cube(t) + cube(c[FLOOR] * US));
+        t = rl_cbrt(rl_cube(t) + rl_cube(c[RL_G_FLOOR] * RL_GEMM_US));
     if (part) {
         part[RL_B_COMPUTE] = best.tensor;
         part[RL_B_MEMORY] = fmax(best.l2, g.dram_s);
-        part[RL_B_LAUNCH] = c[FIXED] * US;
+        part[RL_B_LAUNCH] = c[RL_G_FIXED] * RL_GEMM_US;
     }
     return t;
 }

@@ -44,6 +44,9 @@ librl_la_SOURCES += \
 	predict/few.h \
 	predict/fit.c \
 	predict/fit.h \
+	predict/gemm_call.h \
+	predict/gemm_memory.c \
+	predict/gemm_search.c \
 	predict/gemm_tiles.c \
 	predict/gemm_tiles.h \
 	predict/graph.c \

@@ -1,0 +1,107 @@
+/* One call of GEMM on one machine, as the parts of its kernel model see it: the whole in
+ * kern_gemm.c, tiles and splits of k in gemm_search.c, caches, DRAM and quantising in
+ * gemm_memory.c. */
+#ifndef RL_GEMM_CALL_H
+#define RL_GEMM_CALL_H
+
+#include "gemm_tiles.h"
+#include "kern_root.h"
+#include "kernels.h"
+
+static const double RL_GEMM_OUT = 2; /* bytes of an element of Y */
+static const double RL_GEMM_IN = 2;  /* of X before it is quantised */
+static const double RL_GEMM_US = 1e-6;
+
+/* Rows of rl_kern_gemm_coef. */
+enum {
+    RL_G_FIXED,
+    RL_G_EFF,
+    RL_G_TILE,
+    RL_G_CHAIN,
+    RL_G_RAMP,
+    RL_G_EPILOGUE,
+    RL_G_DRAM,
+    RL_G_FEW,
+    RL_G_FILL,
+    RL_G_L2,
+    RL_G_KEEP,
+    RL_G_KEEP_SHARP,
+    RL_G_REDUCE,
+    RL_G_REDUCE_BW,
+    RL_G_CLOCK,
+    RL_G_WAVE,
+    RL_G_EXPOSED,
+    RL_G_STEP,
+    RL_G_PAIR,
+    RL_G_EXTRA,
+    RL_G_QUANT_BW,
+    RL_G_QUANT_ROW,
+    RL_G_QUANT_CTA,
+    RL_G_FLOOR,
+    RL_G_STACK
+};
+
+/* What a library picks from, and how its benchmark takes operands in turn: sets of
+ * weights and inputs in memory, one a call; `fill`: no more weights than fill L2. */
+struct rl_gemm_stack {
+    enum rl_gemm_menu menu;
+    double weights, inputs;
+    bool fill;
+    double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
+};
+
+/* One call on one machine, reduced to what the search needs. */
+struct rl_gemm {
+    double m, n, k, k_step;  /* k padded to the main loop's step */
+    double wb, xb;           /* bytes of an element */
+    double sm, per_sm;       /* SMs; 1 / SMs */
+    double fma_s, pipe_s;    /* seconds of k multiply-adds of one SM; sustained */
+    double slow;             /* rl_machine.slow */
+    double l2_s;             /* seconds of k bytes of one SM, all of them reading */
+    double port;             /* of that, what it takes alone */
+    int cluster;             /* CTAs of one that the library chose; 0: see the tile */
+    bool ragged;             /* see part_of */
+    double epilogue_s;       /* of one byte */
+    double ramp_s;           /* per wave */
+    double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
+    double dram3, chain_s;   /* cube of dram_s; seconds of k steps */
+    double in_s;             /* of dram_s, the operands */
+    double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
+    double reduce_s, part_s; /* fixed; per part */
+    const struct rl_gemm_stack *stack;
+    const double *c;
+};
+
+struct rl_gemm_best {
+    double seconds, tensor, l2;
+    double core3, reduce; /* cube of what an SM does; s of adding up k's parts */
+    double pipe;          /* s of its multiply-adds alone, at the sustained rate */
+};
+
+static inline double rl_cube(double x)
+{
+    return x * x * x;
+}
+
+/* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */
+static inline double rl_whole(double x)
+{
+    double floor_ = (double)(long long)x;
+    return floor_ < x - 1e-9 * x ? floor_ + 1 : floor_;
+}
+
+/* Sets the seconds of DRAM and the shares that L2 does not hold; read_bytes: of an
+ * element before it is quantised, 0 for none; tile: the only one, NULL where the library
+ * chooses. */
+void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
+                  double read_bytes, const struct rl_gemm_tile *tile);
+
+/* Seconds of quantising X. */
+double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc);
+
+/* The fastest of n tiles and, where `split`, the splits of k; best->seconds starts at
+ * infinity. */
+void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, int n,
+                    bool split, struct rl_gemm_best *best);
+
+#endif

@@ -1,0 +1,170 @@
+/* GEMM: the fastest of a library's tiles and of the splits of k. */
+#include "gemm_call.h"
+
+#include <math.h>
+
+static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
+enum { NSPLITS = sizeof splits / sizeof *splits };
+static const double SPLIT_CTAS = 4; /* no split beyond so many CTAs per SM */
+static const double LARGE = 16384;  /* a·b above which the epilogue spills */
+static const double LANES = 32;     /* threads of a warp */
+static const double UNITS = 4;      /* quarters of an SM, a warp each */
+/* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
+static const double GPC = 18;
+
+/* A tile on this call: what each of its SMs has to do, k whole. */
+struct part {
+    double per_sm;   /* CTAs per SM */
+    double area;     /* of the tile */
+    double fma;      /* s of one CTA: multiply-adds */
+    double load;     /* operands from L2, of all CTAs alike */
+    double full;     /* the same of one without an edge */
+    double resident; /* CTAs of an SM side by side */
+    double once;     /* s per wave */
+    double few;      /* s of the DRAM traffic that so few CTAs ask for */
+    double least;    /* cube of seconds: no split is faster */
+    bool persistent;
+};
+
+/* Bytes of one k that a CTA reads from L2 itself; its neighbours in the cluster give it
+ * the rest. */
+static double read_bytes(const struct rl_gemm *g, const struct rl_gemm_tile *t,
+                         double rows, double cols)
+{
+    double x = rows * g->xb, w = cols * g->wb;
+    if (g->cluster == 0)
+        return x / t->cn + w / t->cm;
+    double half_x = g->n > t->b ? x / 2 : x, half_w = g->m > t->a ? w / 2 : w;
+    return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
+}
+
+/* CUTLASS 2 stores its output in steps of a few rows, one after another, whatever of
+ * them is beyond m and n; two SMs share what they store through.  Fewer than four warps
+ * on an SM leave tensor units idle. */
+static void cutlass2(const struct rl_gemm *g, const struct rl_gemm_cta *cta,
+                     struct part *p)
+{
+    double steps = p->area / (LANES * cta->warps * cta->vec);
+    double pairs = fmin(fmax(2 * p->per_sm - 1, 0), 1); /* of SMs, with both busy */
+    double warps = cta->warps * fmin(cta->resident, fmax(p->per_sm, 1));
+
+    p->resident = cta->resident;
+    p->fma *= fmax(1, UNITS / warps);
+    p->once += RL_GEMM_US * (g->c[RL_G_STEP] * steps + g->c[RL_G_EXTRA] * cta->extra) *
+               (1 + g->c[RL_G_PAIR] * pairs);
+}
+
+/* SMs that clusters of `ctas` fill, one CTA each: a cluster stays within a GPC, so that
+ * clusters of four leave 16 of B200's 148 SMs idle. */
+static double usable(double sm, double ctas)
+{
+    double rest = fmod(sm, GPC), idle = (sm - rest) / GPC * fmod(GPC, ctas);
+    return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
+}
+
+/* On Hopper a last row of clusters that m does not fill takes twice as long (measured,
+ * vLLM and SGLang with the same kernel: 1281 × 10240 × 5120 200.9 us, 1536 × 10240 × 5120
+ * 140.9; why, is not known).  It makes 512 rows faster than 511, so it is left out
+ * within a model. */
+static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t)
+{
+    double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
+    double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
+    double tall = rl_whole(g->m / t->a), wide = rl_whole(g->n / t->b),
+           high = rl_whole(tall / t->cm);
+    if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
+        high++;
+    double per_sm =
+        t->cm * high * t->cn * rl_whole(wide / t->cn) / usable(g->sm, t->cm * t->cn);
+    struct part p = {
+        .per_sm = per_sm,
+        .area = area,
+        .fma = g->fma_s * (area + g->c[RL_G_TILE] * (t->a + t->b)),
+        .load = g->l2_s * read_bytes(g, t, g->m / tall, g->n / wide),
+        .full = g->l2_s * read_bytes(g, t, rows, cols),
+        .resident = 1,
+        .once = g->ramp_s + g->epilogue_s * RL_GEMM_OUT * spill * rows * cols,
+        .few = g->few_s / per_sm,
+        .persistent = t->persistent,
+    };
+    if (t->cta.warps > 0)
+        cutlass2(g, &t->cta, &p);
+    double chain = t->persistent ? 0 : g->chain_s / p.resident;
+    p.least =
+        rl_cube(per_sm) * (rl_cube(p.fma) + rl_cube(p.load) + rl_cube(chain)) + g->dram3;
+    return p;
+}
+
+/* Seconds that an SM multiplies and writes. Of the output of one CTA and the
+ * multiply-adds of the next the longer counts, and of the shorter the share `exposed`.
+ * A step of k takes a persistent kernel as long as its multiply-adds or the wait for
+ * them, and all SMs together do what the part sustains. */
+static double tensor_of(const struct rl_gemm *g, const struct part *p, double per,
+                        double waves, double share)
+{
+    double fma = p->fma * share;
+    if (p->persistent) {
+        fma = fmax(fma, g->chain_s * share);
+        fma = fmax(fma, per / waves * p->area * g->pipe_s * share);
+    }
+    double longer = fmax(fma, p->once), shorter = fmin(fma, p->once);
+    return fma + p->once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
+}
+
+/* One tile, k split into parts of `share`: cube of seconds without the reduction. */
+static double try_split(const struct rl_gemm *g, const struct part *p, double split,
+                        double share, struct rl_gemm_best *out)
+{
+    double per = p->per_sm * split, even = per > 1 ? per : 1;
+    double waves = even + g->c[RL_G_WAVE] * (rl_whole(per) - even);
+    double dram =
+        g->dram_s + g->in_s * g->c[RL_G_FILL] / (g->c[RL_G_FILL] + g->k * share);
+    double turns = even > p->resident ? even / p->resident : 1;
+    double chain = p->persistent ? 0 : g->chain_s * share * turns;
+    out->tensor = tensor_of(g, p, per, waves, share);
+    out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
+    out->pipe = waves * share * p->area * g->pipe_s;
+    out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
+    if (p->persistent)
+        return out->core3 + rl_cube(dram + p->few * share);
+    return out->core3 + rl_cube(dram) + rl_cube(p->few * share);
+}
+
+/* The best of all tiles and splits.  One split of all tiles at a time: the
+ * reduction is the same for them, so that cubes compare, and a tile whose least
+ * time is beyond what a split leaves is out for every further one. */
+void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, int n,
+                    bool split, struct rl_gemm_best *best)
+{
+    struct part part[RL_GEMM_MAXTILES];
+    struct rl_gemm_best now = {0};
+    int left = 0;
+    for (int i = 0; i < n; i++)
+        if (g->m > tile[i].below)
+            part[left++] = part_of(g, &tile[i]);
+    for (int i = 0; i < (split ? NSPLITS : 1) && left; i++) {
+        double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
+        double room = best->seconds - reduce, cubes = rl_cube(room);
+        int in = left;
+        bool better = false;
+        if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
+            break;
+        left = 0;
+        for (int j = 0; j < in; j++) {
+            const struct part *p = &part[j];
+            if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
+                continue;
+            double c = try_split(g, p, s, 1 / s, &now);
+            if (c < cubes) {
+                cubes = c;
+                *best = now;
+                better = true;
+            }
+            part[left++] = *p;
+        }
+        if (!better)
+            continue;
+        best->reduce = reduce;
+        best->seconds = reduce + rl_cbrt(cubes);
+    }
+}
