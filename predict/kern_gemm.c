@@ -427,14 +427,17 @@ static double rounds(const struct gemm *g, double warm)
     return warm > 0 ? alone : fmin(alone, packed * 2 * pack / rows);
 }
 
-/* Reading and writing overlap with the instructions, a row's serial part with nothing. */
+/* Where it is one kernel that is known, reading and writing overlap with the
+ * instructions; others may be several, one after another. */
 static double quantise(const struct gemm *g, const struct rl_machine *mc, double missed)
 {
     double bw = missed * mc->dram + (1 - missed) * mc->l2_bw / 2;
     double pass = g->c[QUANT_BW] * g->m * g->k * 3 / bw; /* 16 bits read, 8 written */
     double issue = US * g->c[QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm;
+    bool known = stacks[(int)g->c[STACK]].pack > 0;
 
-    return rl_cbrt(cube(pass) + cube(issue)) + US * g->c[QUANT_ROW] * g->k / 1024;
+    return (known ? rl_cbrt(cube(pass) + cube(issue)) : pass + issue) +
+           US * g->c[QUANT_ROW] * g->k / 1024;
 }
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
