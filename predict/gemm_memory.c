@@ -79,15 +79,18 @@ static double rounds(const struct rl_gemm *g, double warm)
     return warm > 0 ? alone : fmin(alone, packed * 2 * pack / rows);
 }
 
-/* Reading and writing overlap with the instructions, a row's serial part with nothing. */
+/* Where it is one kernel that is known, reading and writing overlap with the
+ * instructions; others may be several, one after another. */
 double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc)
 {
     double bytes = g->c[RL_G_QUANT_BW] * g->m * g->k;
     double l2 = (RL_GEMM_IN + 1) * bytes / (mc->l2_bw / 2);
     double dram = (RL_GEMM_IN * g->xmiss + g->qmiss) * bytes / mc->dram;
+    double pass3 = rl_cube(l2) + rl_cube(dram);
     double issue =
         RL_GEMM_US * g->c[RL_G_QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm;
+    double both =
+        g->stack->pack > 0 ? rl_cbrt(pass3 + rl_cube(issue)) : rl_cbrt(pass3) + issue;
 
-    return rl_cbrt(rl_cube(l2) + rl_cube(dram) + rl_cube(issue)) +
-           RL_GEMM_US * g->c[RL_G_QUANT_ROW] * g->k / 1024;
+    return both + RL_GEMM_US * g->c[RL_G_QUANT_ROW] * g->k / 1024;
 }
