@@ -118,8 +118,8 @@ Test(stack, a_governor_slows_a_waiting_gpu)
     struct subject s =
         open_subject("orin-nano", "mamba2-130m", "mamba-ssm-eager", "fp16");
     struct subject a = open_subject("a100", "mamba2-130m", "mamba-ssm-eager", "fp16");
-    struct rl_prediction low = ask(&s, 512), high = ask(&s, 16384);
-    struct rl_query q = {512, 1, 1, 0, RL_LOGITS_RUNTIME};
+    struct rl_prediction low = ask(&s, 768), high = ask(&s, 16384);
+    struct rl_query q = {768, 1, 1, 0, RL_LOGITS_RUNTIME};
     struct rl_sum sum;
 
     expect_near(low.gpu_prefill_s, 0.7 * low.host_prefill_s, 0.01);
