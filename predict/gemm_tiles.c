@@ -138,11 +138,12 @@ bool rl_gemm_fine(int cc)
 
 /* As three stacks' rows show it: 1024 x 3584 x 3072 takes two whole waves of 256 x 128
  * on A100 (157 us), where three of 128 x 128 would take 117; with k = 8192 it splits k.
- * On sm_89 no such limit was found. */
+ * On sm_89 no such limit was found.  Volta and Turing are taken as sm_80; other makers'
+ * libraries (cc 0) are not cuBLAS. */
 bool rl_gemm_large(int cc, double sm, double m, double n, double k)
 {
     static const double FROM_K = 300; /* up to it large tiles lose too much on output */
-    double to_k = cc >= 120 ? 2100 : cc <= 80 ? 6600 : 0;
+    double to_k = cc >= 120 ? 2100 : cc >= 70 && cc <= 80 ? 6600 : 0;
     double tall = ceil(m / 256) * ceil(n / 128), wide = ceil(m / 128) * ceil(n / 256);
 
     return m > 64 && k > FROM_K && k <= to_k && fmin(tall, wide) > sm;
