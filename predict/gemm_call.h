@@ -76,6 +76,7 @@ struct rl_gemm_best {
     double seconds, tensor, l2;
     double core3, reduce; /* cube of what an SM does; s of adding up k's parts */
     double pipe;          /* s of its multiply-adds alone, at the sustained rate */
+    bool persistent;      /* tensor has that rate in it */
 };
 
 static inline double rl_cube(double x)
@@ -90,11 +91,11 @@ static inline double rl_whole(double x)
     return floor_ < x - 1e-9 * x ? floor_ + 1 : floor_;
 }
 
-/* Sets the seconds of DRAM and the shares that L2 does not hold; read_bytes: of an
- * element before it is quantised, 0 for none; tile: the only one, NULL where the library
- * chooses. */
+/* Sets the seconds of DRAM and the shares that L2 does not hold; x_bytes: of an
+ * element of X before it is quantised, 0 for none; tile: the only one, NULL where the
+ * library chooses. */
 void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
-                  double read_bytes, const struct rl_gemm_tile *tile);
+                  double x_bytes, const struct rl_gemm_tile *tile);
 
 /* Seconds of quantising X. */
 double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc);

@@ -34,12 +34,12 @@ static double again(const struct rl_gemm *g, const struct rl_machine *mc,
 /* What comes between quantising X and reading it is X alone, what comes between two
  * calls that read it all that they use in turn. */
 void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
-                  double read_bytes, const struct rl_gemm_tile *tile)
+                  double x_bytes, const struct rl_gemm_tile *tile)
 {
     const double *c = g->c;
     const struct rl_gemm_stack *in = g->stack;
     double w = g->n * k * g->wb, x = g->m * k * g->xb, y = g->m * g->n * RL_GEMM_OUT;
-    double held = x + g->m * k * read_bytes; /* X as it is and quantised */
+    double held = x + g->m * k * x_bytes; /* X as it is and quantised */
     double room = c[RL_G_KEEP] * mc->l2_bytes + 1, once = w + held + y;
     double all = in->weights, ymiss = miss(once, room, c[RL_G_KEEP_SHARP]);
     double wmiss = 1;
@@ -52,7 +52,7 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
         if (in->inputs > 1)
             g->xmiss = wmiss;
     }
-    g->qmiss = read_bytes > 0 ? miss(held, room, c[RL_G_KEEP_SHARP]) : g->xmiss;
+    g->qmiss = x_bytes > 0 ? miss(held, room, c[RL_G_KEEP_SHARP]) : g->xmiss;
     double bw = c[RL_G_DRAM] * mc->dram_peak;
     double more = tile ? again(g, mc, tile, w, x, room) : 0;
     g->in_s = (w * wmiss + x * g->qmiss + more) / bw;

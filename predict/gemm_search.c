@@ -22,6 +22,7 @@ struct part {
     double resident; /* CTAs of an SM side by side */
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
+    double used;     /* share of the SMs that its clusters fill */
     double least;    /* cube of seconds: no split is faster */
     bool persistent;
 };
@@ -70,21 +71,22 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
 {
     double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
     double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
-    double tall = rl_whole(g->m / t->a), wide = rl_whole(g->n / t->b),
-           high = rl_whole(tall / t->cm);
+    double high = rl_whole(g->m / (t->a * t->cm)), wide = rl_whole(g->n / (t->b * t->cn));
+    double grid_m = high * t->cm, grid_n = wide * t->cn; /* CTAs, of whole clusters */
+    double used = usable(g->sm, t->cm * t->cn);
     if (g->ragged && t->persistent && high > 1 && high * t->a * t->cm > g->m)
         high++;
-    double per_sm =
-        t->cm * high * t->cn * rl_whole(wide / t->cn) / usable(g->sm, t->cm * t->cn);
+    double per_sm = t->cm * high * grid_n / used;
     struct part p = {
         .per_sm = per_sm,
         .area = area,
         .fma = g->fma_s * (area + g->c[RL_G_TILE] * (t->a + t->b)),
-        .load = g->l2_s * read_bytes(g, t, g->m / tall, g->n / wide),
+        .load = g->l2_s * read_bytes(g, t, g->m / grid_m, g->n / grid_n),
         .full = g->l2_s * read_bytes(g, t, rows, cols),
         .resident = 1,
         .once = g->ramp_s + g->epilogue_s * RL_GEMM_OUT * spill * rows * cols,
         .few = g->few_s / per_sm,
+        .used = used / g->sm,
         .persistent = t->persistent,
     };
     if (t->cta.warps > 0)
@@ -105,7 +107,7 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
     double fma = p->fma * share;
     if (p->persistent) {
         fma = fmax(fma, g->chain_s * share);
-        fma = fmax(fma, per / waves * p->area * g->pipe_s * share);
+        fma = fmax(fma, per / waves * p->used * p->area * g->pipe_s * share);
     }
     double longer = fmax(fma, p->once), shorter = fmin(fma, p->once);
     return fma + p->once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
@@ -124,6 +126,7 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     out->tensor = tensor_of(g, p, per, waves, share);
     out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
+    out->persistent = p->persistent;
     out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
     if (p->persistent)
         return out->core3 + rl_cube(dram + p->few * share);

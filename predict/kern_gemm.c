@@ -36,9 +36,7 @@
  *
  * Ignores: order of the CTAs where the source does not tell it (DRAM is charged once),
  * power limits but for that rate and one slow-down in long compute, and how well the
- * library really chooses, but for what rl_gemm_large and splits_k say of cuBLAS.  That it
- * leaves k whole up to 2²¹ multiply-adds, where a split would be up to seven times as
- * fast, is left out within a model (warm 0), where more rows would come out faster.
+ * library really chooses, but for what rl_gemm_large and splits_k say of cuBLAS.
  */
 #include "gemm_call.h"
 #include "ops.h"
@@ -101,9 +99,9 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"step", "us", RL_C_LOG, 0.1, 0.005, 2, 0.7, "a step of a CTA's output, CUTLASS 2"},
     {"pair", "1", RL_C_LINEAR, 0.5, 0, 2, 0.3, "longer by that, both SMs of a pair busy"},
     {"extra", "us", RL_C_LOG, 2.5, 0.1, 20, 0.7, "output of vLLM's slow tiles, more by"},
-    {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "quantising: 3 bytes over DRAM rate"},
+    {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "passes of quantising over its bytes"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
-    {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "quantising one row on each SM"},
+    {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "a round of quantising on each SM"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
     {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0,
      "menu and benchmark: row of stacks[]"},
@@ -158,19 +156,20 @@ static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
  * cuBLAS takes one CTA per tile for small products and where k is short for as many tiles
  * (of 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on
- * sm_80, sm_90 and sm_100.  Turing is taken as sm_80. */
+ * sm_80, sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) more rows
+ * would come out faster, so that it is left out there. */
 static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
                      enum rl_gemm_menu menu)
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
-    if (mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1) /* one row: a GEMV kernel */
-        return true;
+    if (mc->warm <= 0 || mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1)
+        return true; /* one row: a GEMV kernel */
     double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
     double short_k = mc->cc >= 120 ? 1600 : 3100, per_tile = mc->cc >= 120 ? 400 : 150;
     if (g->k < short_k && g->k < per_tile * tiles)
         return false;
-    return !(mc->warm > 0 && g->m * g->n * g->k <= SMALL);
+    return g->m * g->n * g->k > SMALL;
 }
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
@@ -201,7 +200,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (g.slow > 1)
         behind_tensor(&g, &best);
 
-    double held = g.slow > 1 ? 0 : c[RL_G_CLOCK]; /* pipe_s is sustained */
+    double held = g.slow > 1 || best.persistent ? 0 : c[RL_G_CLOCK]; /* sustained */
     double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
     t += c[RL_G_FIXED] * RL_GEMM_US;
     if (quantises(dt))

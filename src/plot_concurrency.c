@@ -55,7 +55,8 @@ static void concurrency(struct rl_plot_job *j, const struct rl_plot_side *s,
     for (int i = 0; i < n; i++) {
         struct rl_query q = s->q;
         struct rl_prediction p;
-        double price = s->s.device->price_usd * s->s.plan->setup.tp, value;
+        const struct rl_setup *set = &s->s.plan->setup;
+        double price = s->s.device->price_usd * set->tp * set->devices, value;
         q.ctx = ctx[i];
         double batch = largest_batch(s, &q, most);
         if (batch < 1 || !fits(s, &q, batch, &p))

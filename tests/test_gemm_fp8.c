@@ -1,5 +1,5 @@
-/* GEMM in fp8 as vLLM and sgl-kernel run it on wgmma and tcgen05 parts: what their
- * sources say of tiles, clusters and quantising, at the priors. */
+/* GEMM as vLLM, sgl-kernel and cuBLAS run it: what their sources and rows say of tiles,
+ * clusters, quantising and stores, at the priors. */
 #include "gemm_tiles.h"
 #include "op_test.h"
 
@@ -104,11 +104,75 @@ Test(gemm_fp8, clusters_stay_within_a_gpc)
 /* All SMs together sustain less than each alone at its peak, however fast a tile is. */
 Test(gemm_fp8, large_products_run_at_the_sustained_rate)
 {
-    static const double shape[] = {8192, 8192, 8192};
+    static const double shape[] = {8192, 65536, 8192};
     struct rl_machine m = machine(100);
-    double flop = 2.0 * 8192 * 8192 * 8192;
+    m.l2_bw = 1e15; /* not L2 */
+    double flop = 2.0 * 8192 * 65536 * 8192, t = seconds(&m, VLLM, "chain", 0.05, shape);
 
-    cr_expect_gt(seconds(&m, VLLM, "eff", 1.2, shape), flop / 3e15);
+    cr_expect_gt(t, flop / 3e15);
+    cr_expect_lt(t, 1.1 * flop / 3e15, "%g of %g", t, flop / 3e15);
+    for (int u = 0; u < RL_NUNITS; u++)
+        m.rate[u] = 1.5e15;
+    cr_expect_gt(seconds(&m, VLLM, "chain", 0.05, shape), 1.7 * t);
+}
+
+/* Within a model more rows are never faster under one row of a table, whatever of a
+ * cluster they fill. */
+Test(gemm_fp8, rows_of_a_cluster_cost_no_less)
+{
+    for (int cc = 90; cc <= 100; cc += 10)
+        for (int stack = SGL; stack <= VLLM; stack++) {
+            struct rl_machine m = machine(cc);
+            double before = 0;
+            m.warm = 0;
+            for (double rows = 257; rows < 4096; rows += 61) {
+                double shape[] = {rows, 16384, 51200};
+                double t = seconds(&m, stack, "", 0, shape);
+                cr_expect_geq(t, 0.9999 * before, "sm_%d, stack %d: %g rows", cc, stack,
+                              rows);
+                before = t;
+            }
+        }
+}
+
+/* vLLM's kernel of 256 × 128 on sm_89 stores slowly: `extra` counts eight times a wave.
+ */
+Test(gemm_fp8, cutlass_2_stores_slowly)
+{
+    static const double shape[] = {2048, 8192, 32};
+    struct rl_machine m = machine(89);
+    double plain = seconds(&m, VLLM, "extra", 0.1, shape);
+
+    cr_expect_gt(seconds(&m, VLLM, "extra", 5.1, shape), plain + 8 * 5e-6);
+}
+
+/* sgl-kernel's CTAs on sm_89 go down the columns: X, which L2 does not hold, comes from
+ * DRAM again for every strip. */
+Test(gemm_fp8, x_is_read_again_for_every_strip)
+{
+    static const double shape[] = {32768, 8192, 8192};
+    struct rl_machine m = machine(89);
+
+    m.dram_peak = m.dram = 1e11;
+    cr_expect_gt(seconds(&m, SGL, "", 0, shape), 10 * 32768.0 * 8192 / 1e11);
+    cr_expect_lt(seconds(&m, VLLM, "", 0, shape), 10 * 32768.0 * 8192 / 1e11);
+}
+
+/* What three stacks' rows show of cuBLAS, and of no other maker's library. */
+Test(gemm_fp8, cublas_takes_large_tiles_and_leaves_k_whole)
+{
+    static const double shape[] = {12, 1536, 2560};
+    struct rl_machine ada = machine(89), ampere = machine(80);
+
+    cr_expect(rl_gemm_large(80, 108, 1024, 3584, 3072));
+    cr_expect_not(rl_gemm_large(80, 108, 1024, 3584, 8192));
+    cr_expect_not(rl_gemm_large(80, 108, 768, 3584, 3072)); /* one wave */
+    cr_expect_not(rl_gemm_large(89, 142, 1536, 3584, 3072));
+    cr_expect_not(rl_gemm_large(0, 304, 4096, 12288, 3072));
+    cr_expect_gt(seconds(&ada, 0, "", 0, shape), 1.2 * seconds(&ampere, 0, "", 0, shape));
+    ada.warm = ampere.warm = 0;
+    cr_expect_lt(seconds(&ada, 0, "", 0, shape),
+                 1.01 * seconds(&ampere, 0, "", 0, shape));
 }
 
 /* On Hopper more rows may be faster (H100, fp8 × 10240 × 5120: 1281 rows 200.9 us in
