@@ -10,7 +10,13 @@ static const double LARGE = 16384;  /* a·b above which the epilogue spills */
 static const double LANES = 32;     /* threads of a warp */
 static const double UNITS = 4;      /* quarters of an SM, a warp each */
 /* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
-static const double GPC = 18;
+enum { GPC = 18 };
+
+/* fmax() of two numbers; inlined, where libm's is a call. */
+static inline double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
 
 /* A tile on this call: what each of its SMs has to do, k whole. */
 struct part {
@@ -59,8 +65,10 @@ static void cutlass2(const struct rl_gemm *g, const struct rl_gemm_cta *cta,
  * clusters of four leave 16 of B200's 148 SMs idle. */
 static double usable(double sm, double ctas)
 {
-    double rest = fmod(sm, GPC), idle = (sm - rest) / GPC * fmod(GPC, ctas);
-    return sm > ctas ? sm - idle - fmod(rest, ctas) : sm;
+    if (ctas <= 1 || sm <= ctas)
+        return sm;
+    int all = (int)sm, of = (int)ctas, idle = all / GPC * (GPC % of) + all % GPC % of;
+    return sm - idle;
 }
 
 /* On Hopper a last row of clusters that m does not fill takes twice as long (measured,
@@ -106,25 +114,25 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
 {
     double fma = p->fma * share;
     if (p->persistent) {
-        fma = fmax(fma, g->chain_s * share);
-        fma = fmax(fma, per / waves * p->used * p->area * g->pipe_s * share);
+        fma = larger(fma, g->chain_s * share);
+        fma = larger(fma, per / waves * p->used * p->area * g->pipe_s * share);
     }
-    double longer = fmax(fma, p->once), shorter = fmin(fma, p->once);
+    bool multiplies = fma > p->once;
+    double longer = multiplies ? fma : p->once, shorter = multiplies ? p->once : fma;
     return fma + p->once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
-/* One tile, k split into parts of `share`: cube of seconds without the reduction. */
+/* One tile, k split into parts of `share`; dram: s of its traffic. Cube of seconds
+ * without the reduction. */
 static double try_split(const struct rl_gemm *g, const struct part *p, double split,
-                        double share, struct rl_gemm_best *out)
+                        double share, double dram, struct rl_gemm_best *out)
 {
     double per = p->per_sm * split, even = per > 1 ? per : 1;
     double waves = even + g->c[RL_G_WAVE] * (rl_whole(per) - even);
-    double dram =
-        g->dram_s + g->in_s * g->c[RL_G_FILL] / (g->c[RL_G_FILL] + g->k * share);
     double turns = even > p->resident ? even / p->resident : 1;
     double chain = p->persistent ? 0 : g->chain_s * share * turns;
     out->tensor = tensor_of(g, p, per, waves, share);
-    out->l2 = fmax(per * p->load, waves * g->port * p->full) * share;
+    out->l2 = larger(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
     out->persistent = p->persistent;
     out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
@@ -148,6 +156,8 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
     for (int i = 0; i < (split ? NSPLITS : 1) && left; i++) {
         double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
         double room = best->seconds - reduce, cubes = rl_cube(room);
+        double fill = g->c[RL_G_FILL], share = 1 / s;
+        double dram = g->dram_s + g->in_s * fill / (fill + g->k * share);
         int in = left;
         bool better = false;
         if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
@@ -157,7 +167,7 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
             const struct part *p = &part[j];
             if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
                 continue;
-            double c = try_split(g, p, s, 1 / s, &now);
+            double c = try_split(g, p, s, share, dram, &now);
             if (c < cubes) {
                 cubes = c;
                 *best = now;
