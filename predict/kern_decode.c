@@ -99,7 +99,7 @@ const struct rl_coef rl_kern_attention_decode_coef[] = {
  * and blocks those of FlashAttention-2's, the walk past sequences of the third's. */
 double rl_kern_attention_decode_most(const char *runtime, const char *impl, int i)
 {
-    bool own = !strncmp(runtime, "trtllm", 6);
+    bool own = rl_begins(runtime, "trtllm");
     const char *library = rl_library_of(impl);
     bool fa3 = library && !strcmp(library, "fa3");
     bool fa2 = library && !strcmp(library, "fa2");

@@ -42,7 +42,6 @@
 #include "ops.h"
 
 #include <math.h>
-#include <string.h>
 
 static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SPLIT, 6, 1, false, 0},   /* vLLM */
@@ -71,9 +70,8 @@ double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype d
                 {"vllm", "CutlassFP8ScaledMM", true, 8}};
     bool fp8 = dtype == RL_DT_FP8, halves = dtype == RL_DT_BF16 || dtype == RL_DT_FP16;
     for (size_t k = 0; (fp8 || halves) && k < sizeof rows / sizeof *rows; k++)
-        if (rows[k].fp8 == fp8 &&
-            !strncmp(runtime, rows[k].runtime, strlen(rows[k].runtime)) &&
-            !strncmp(impl, rows[k].impl, strlen(rows[k].impl)))
+        if (rows[k].fp8 == fp8 && rl_begins(runtime, rows[k].runtime) &&
+            rl_begins(impl, rows[k].impl))
             return rows[k].stack;
     return NAN;
 }

@@ -25,7 +25,6 @@
 
 #include <gsl/gsl_math.h>
 #include <math.h>
-#include <string.h>
 
 enum {
     FIX,
@@ -85,7 +84,7 @@ const struct rl_coef rl_kern_moe_coef[] = {
 double rl_kern_moe_most(const char *runtime, const char *impl, int i)
 {
     (void)impl; /* the library is the runtime's */
-    return i == RULE && !strncmp(runtime, "trtllm", 6) ? 1 : rl_kern_moe_coef[i].max;
+    return i == RULE && rl_begins(runtime, "trtllm") ? 1 : rl_kern_moe_coef[i].max;
 }
 
 /* How loads spread over experts: what is needed to count row tiles. */

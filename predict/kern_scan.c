@@ -32,8 +32,6 @@
 #include "op_util.h"
 #include "ops.h"
 
-#include <string.h>
-
 enum {
     FIXED,
     ROW,
@@ -193,7 +191,7 @@ static bool has_one_kernel(int cc)
 
 bool rl_kern_ssd_one_kernel(const char *runtime, int cc)
 {
-    return runtime && !strncmp(runtime, "trtllm", 6) && has_one_kernel(cc);
+    return runtime && rl_begins(runtime, "trtllm") && has_one_kernel(cc);
 }
 
 double rl_kern_ssd_scan_known(const char *runtime, const char *impl, enum rl_dtype dtype,
@@ -201,7 +199,7 @@ double rl_kern_ssd_scan_known(const char *runtime, const char *impl, enum rl_dty
 {
     (void)impl;
     (void)dtype;
-    return i == FORM ? !strncmp(runtime, "trtllm", 6) : NAN;
+    return i == FORM ? rl_begins(runtime, "trtllm") : NAN;
 }
 
 /* … for the tiles that its tensor memory holds. */

@@ -5,6 +5,8 @@
 
 #include "op.h"
 
+#include <string.h>
+
 extern const struct rl_coef rl_kern_gemm_coef[];
 double rl_kern_gemm_time(const double *p, const struct rl_machine *m, const double *c,
                          double part[RL_NBOUNDS]);
@@ -106,6 +108,12 @@ double rl_kern_moe_time(const double *p, const struct rl_machine *m, const doubl
 static inline double rl_kern_us(const struct rl_machine *m)
 {
     return 1e-6 * 2e9 / m->clock_hz;
+}
+
+/* "trtllm-1.3.0" begins with "trtllm": of that stack, whatever its version. */
+static inline bool rl_begins(const char *name, const char *with)
+{
+    return !strncmp(name, with, strlen(with));
 }
 
 #endif

@@ -18,7 +18,7 @@ unit_tests = \
 	tests/test_kern_scan.t \
 	tests/test_kernel.t \
 	tests/test_kern_attention.t \
-	tests/test_gemm_fp8.t \
+	tests/test_kern_gemm.t \
 	tests/test_kern_moe_comm.t \
 	tests/test_labels.t \
 	tests/test_model.t \

@@ -60,7 +60,7 @@ static double quantising(const struct rl_machine *m, double stack, double rows, 
 /* A CTA's start and one round of four warps of 512 elements up to k = 2048, then by
  * whole rounds (measured on B200, vLLM: 4096 × 64 × 32 31.7 us, 8192 × 256 × 2048 59.2,
  * 8192 × 32 × 5120 121.4). */
-Test(gemm_fp8, a_row_is_quantised_in_whole_rounds)
+Test(kern_gemm, a_row_is_quantised_in_whole_rounds)
 {
     struct rl_machine m = machine(100);
     double one = quantising(&m, VLLM, 4096, 32);
@@ -74,7 +74,7 @@ Test(gemm_fp8, a_row_is_quantised_in_whole_rounds)
 /* sgl-kernel packs eight rows into a CTA from 16 an SM on: (1 + 2 · 4) / 8 rounds a row
  * of 2048 where one alone takes 2, (1 + 2) / 8 of 512.  Within a model more rows are
  * never quantised faster. */
-Test(gemm_fp8, sgl_kernel_packs_rows)
+Test(kern_gemm, sgl_kernel_packs_rows)
 {
     struct rl_machine m = machine(100);
 
@@ -89,7 +89,7 @@ Test(gemm_fp8, sgl_kernel_packs_rows)
 
 /* The tile of vLLM's default on sm_100 takes 2 × 2 CTAs, which fill 132 of 148 SMs:
  * 128 CTAs are one wave, 136 are two; of 1 × 1 CTAs (64 rows) 144 are one. */
-Test(gemm_fp8, clusters_stay_within_a_gpc)
+Test(kern_gemm, clusters_stay_within_a_gpc)
 {
     static const double one[] = {512, 4096, 16384}, two[] = {512, 4352, 16384};
     static const double lone[] = {64, 64 * 132, 2048}, still[] = {64, 64 * 144, 2048};
@@ -102,7 +102,7 @@ Test(gemm_fp8, clusters_stay_within_a_gpc)
 }
 
 /* All SMs together sustain less than each alone at its peak, however fast a tile is. */
-Test(gemm_fp8, large_products_run_at_the_sustained_rate)
+Test(kern_gemm, large_products_run_at_the_sustained_rate)
 {
     static const double shape[] = {8192, 65536, 8192};
     struct rl_machine m = machine(100);
@@ -118,7 +118,7 @@ Test(gemm_fp8, large_products_run_at_the_sustained_rate)
 
 /* Within a model more rows are never faster under one row of a table, whatever of a
  * cluster they fill. */
-Test(gemm_fp8, rows_of_a_cluster_cost_no_less)
+Test(kern_gemm, rows_of_a_cluster_cost_no_less)
 {
     for (int cc = 90; cc <= 100; cc += 10)
         for (int stack = SGL; stack <= VLLM; stack++) {
@@ -137,7 +137,7 @@ Test(gemm_fp8, rows_of_a_cluster_cost_no_less)
 
 /* vLLM's kernel of 256 × 128 on sm_89 stores slowly: `extra` counts eight times a wave.
  */
-Test(gemm_fp8, cutlass_2_stores_slowly)
+Test(kern_gemm, cutlass_2_stores_slowly)
 {
     static const double shape[] = {2048, 8192, 32};
     struct rl_machine m = machine(89);
@@ -148,7 +148,7 @@ Test(gemm_fp8, cutlass_2_stores_slowly)
 
 /* sgl-kernel's CTAs on sm_89 go down the columns: X, which L2 does not hold, comes from
  * DRAM again for every strip. */
-Test(gemm_fp8, x_is_read_again_for_every_strip)
+Test(kern_gemm, x_is_read_again_for_every_strip)
 {
     static const double shape[] = {32768, 8192, 8192};
     struct rl_machine m = machine(89);
@@ -159,7 +159,7 @@ Test(gemm_fp8, x_is_read_again_for_every_strip)
 }
 
 /* What three stacks' rows show of cuBLAS, and of no other maker's library. */
-Test(gemm_fp8, cublas_takes_large_tiles_and_leaves_k_whole)
+Test(kern_gemm, cublas_takes_large_tiles_and_leaves_k_whole)
 {
     static const double shape[] = {12, 1536, 2560};
     struct rl_machine ada = machine(89), ampere = machine(80);
@@ -178,7 +178,7 @@ Test(gemm_fp8, cublas_takes_large_tiles_and_leaves_k_whole)
 /* On Hopper more rows may be faster (H100, fp8 × 10240 × 5120: 1281 rows 200.9 us in
  * vLLM, 1536 rows 140.9 in SGLang with the same kernel), not on tcgen05 parts and not
  * within a model. */
-Test(gemm_fp8, a_row_of_clusters_that_m_does_not_fill)
+Test(kern_gemm, a_row_of_clusters_that_m_does_not_fill)
 {
     static const double ragged[] = {513, 8192, 8192}, full[] = {768, 8192, 8192};
     struct rl_machine hopper = machine(90), blackwell = machine(100);
@@ -193,7 +193,7 @@ Test(gemm_fp8, a_row_of_clusters_that_m_does_not_fill)
 }
 
 /* Rows of vLLM's tables that ask for k, and which kernels are persistent. */
-Test(gemm_fp8, tables_by_k)
+Test(kern_gemm, tables_by_k)
 {
     int n;
     const struct rl_gemm_tile *t = rl_gemm_tiles(RL_GEMM_VLLM, 90, 8192, 4096, 6144, &n);
