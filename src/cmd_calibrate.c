@@ -53,15 +53,17 @@ const struct rl_command rl_cmd_calibrate = {
     .run = run,
 };
 
+enum { MOST = 10000 }; /* of any whole number asked for */
+
 static int number_option(const struct rl_args *a, const char *name, int fallback, int min,
                          int *out, struct rl_error *err)
 {
     double v = fallback;
     const char *text = rl_arg(&rl_cmd_calibrate, a, name);
-    if (text && (rl_parse_number(text, &v) || floor(v) != v || v < min || v > 10000))
+    if (text && (rl_parse_number(text, &v) || floor(v) != v || v < min || v > MOST))
         return rl_fail(err, RL_EVALUE, NULL, 0,
-                       "--%s: expected a whole number from %d, got '%s'", name, min,
-                       text);
+                       "--%s: expected a whole number from %d to %d, got '%s'", name, min,
+                       MOST, text);
     *out = (int)v;
     return 0;
 }
