@@ -34,6 +34,7 @@ enum {
     RL_G_STEP,
     RL_G_PAIR,
     RL_G_EXTRA,
+    RL_G_START,
     RL_G_QUANT_BW,
     RL_G_QUANT_ROW,
     RL_G_QUANT_CTA,
@@ -48,6 +49,7 @@ struct rl_gemm_stack {
     double weights, inputs;
     bool fill;
     double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
+    bool alone;  /* each call timed by itself, not all of one graph */
 };
 
 /* One call on one machine, reduced to what the search needs. */
@@ -68,6 +70,7 @@ struct rl_gemm {
     double in_s;             /* of dram_s, the operands */
     double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
     double reduce_s, part_s; /* fixed; per part */
+    double calls;            /* of one timing */
     const struct rl_gemm_stack *stack;
     const double *c;
 };
@@ -75,6 +78,7 @@ struct rl_gemm {
 struct rl_gemm_best {
     double seconds, tensor, l2;
     double core3, reduce; /* cube of what an SM does; s of adding up k's parts */
+    double per_sm;        /* CTAs per SM, of all parts */
     double pipe;          /* s of its multiply-adds alone, at the sustained rate */
     bool persistent;      /* tensor has that rate in it */
 };
@@ -82,6 +86,18 @@ struct rl_gemm_best {
 static inline double rl_cube(double x)
 {
     return x * x * x;
+}
+
+/* Of cubes of seconds, x^1.5 and back: what SMs do and what memory does hide each other
+ * better than the parts of either (powers of 3, 4.5 and 6 tried, docs/calibration.md). */
+static inline double rl_hides(double cube)
+{
+    return cube * sqrt(cube);
+}
+
+static inline double rl_hidden(double x)
+{
+    return rl_cbrt(x * x);
 }
 
 /* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */

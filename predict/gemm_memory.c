@@ -44,9 +44,11 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     double all = in->weights, ymiss = miss(once, room, c[RL_G_KEEP_SHARP]);
     double wmiss = 1;
     g->xmiss = ymiss;
+    g->calls = 1;
     if (mc->warm > 0) {
         if (in->fill)
             all = fmin(all, rl_whole(mc->l2_bytes / w));
+        g->calls = in->alone ? 1 : all;
         double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
         wmiss = miss(between, room, c[RL_G_KEEP_SHARP]);
         if (in->inputs > 1)

@@ -29,7 +29,7 @@ struct part {
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
     double used;     /* share of the SMs that its clusters fill */
-    double least;    /* cube of seconds: no split is faster */
+    double least;    /* no split is faster, as try_split gives it */
     bool persistent;
 };
 
@@ -100,8 +100,8 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
     double chain = t->persistent ? 0 : g->chain_s / p.resident;
-    p.least =
-        rl_cube(per_sm) * (rl_cube(p.fma) + rl_cube(p.load) + rl_cube(chain)) + g->dram3;
+    double core3 = rl_cube(p.fma) + rl_cube(p.load) + rl_cube(chain);
+    p.least = rl_hides(rl_cube(per_sm) * core3) + rl_hides(g->dram3);
     return p;
 }
 
@@ -122,8 +122,8 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
     return fma + p->once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
-/* One tile, k split into parts of `share`; dram: s of its traffic. Cube of seconds
- * without the reduction. */
+/* One tile, k split into parts of `share`; dram: s of its traffic. Seconds without the
+ * reduction, as rl_hides of their cube. */
 static double try_split(const struct rl_gemm *g, const struct part *p, double split,
                         double share, double dram, struct rl_gemm_best *out)
 {
@@ -135,14 +135,15 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     out->l2 = larger(per * p->load, waves * g->port * p->full) * share;
     out->pipe = waves * share * p->area * g->pipe_s;
     out->persistent = p->persistent;
+    out->per_sm = per;
     out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
-    if (p->persistent)
-        return out->core3 + rl_cube(dram + p->few * share);
-    return out->core3 + rl_cube(dram) + rl_cube(p->few * share);
+    double few = p->few * share;
+    double dram3 = p->persistent ? rl_cube(dram + few) : rl_cube(dram) + rl_cube(few);
+    return rl_hides(out->core3) + rl_hides(dram3);
 }
 
 /* The best of all tiles and splits.  One split of all tiles at a time: the
- * reduction is the same for them, so that cubes compare, and a tile whose least
+ * reduction is the same for them, so that powers compare, and a tile whose least
  * time is beyond what a split leaves is out for every further one. */
 void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, int n,
                     bool split, struct rl_gemm_best *best)
@@ -155,7 +156,7 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
             part[left++] = part_of(g, &tile[i]);
     for (int i = 0; i < (split ? NSPLITS : 1) && left; i++) {
         double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        double room = best->seconds - reduce, cubes = rl_cube(room);
+        double room = best->seconds - reduce, least = rl_hides(rl_cube(room));
         double fill = g->c[RL_G_FILL], share = 1 / s;
         double dram = g->dram_s + g->in_s * fill / (fill + g->k * share);
         int in = left;
@@ -165,11 +166,11 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         left = 0;
         for (int j = 0; j < in; j++) {
             const struct part *p = &part[j];
-            if (p->least >= cubes || (s > 1 && p->per_sm * s > SPLIT_CTAS))
+            if (p->least >= least || (s > 1 && p->per_sm * s > SPLIT_CTAS))
                 continue;
             double c = try_split(g, p, s, share, dram, &now);
-            if (c < cubes) {
-                cubes = c;
+            if (c < least) {
+                least = c;
                 *best = now;
                 better = true;
             }
@@ -178,6 +179,6 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         if (!better)
             continue;
         best->reduce = reduce;
-        best->seconds = reduce + rl_cbrt(cubes);
+        best->seconds = reduce + rl_cbrt(rl_hidden(least));
     }
 }

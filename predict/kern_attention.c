@@ -292,6 +292,7 @@ double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *
         part[RL_B_MEMORY] = memory + glue;
         part[RL_B_LAUNCH] = fixed * us;
     }
-    return rl_ticked(m, fixed * us + merge + glue +
-                            pow(pow(busy, c[JOIN]) + pow(memory, c[JOIN]), 1 / c[JOIN]));
+    double t = fixed * us + merge + glue +
+               pow(pow(busy, c[JOIN]) + pow(memory, c[JOIN]), 1 / c[JOIN]);
+    return rl_ticked(m, t, 1, RL_TICK_ATTENTION);
 }

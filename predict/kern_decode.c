@@ -391,6 +391,7 @@ double rl_kern_attention_decode_time(const double *p, const struct rl_machine *m
         part[RL_B_LAUNCH] = fixed * us + append;
         part[RL_B_SERIAL] = ctas;
     }
-    return rl_ticked(m, fixed * us + append + copies +
-                            pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]));
+    double t = fixed * us + append + copies +
+               pow(pow(stream, c[JOIN]) + pow(ctas, c[JOIN]), 1 / c[JOIN]);
+    return rl_ticked(m, t, 1, RL_TICK_ATTENTION);
 }

@@ -3,7 +3,8 @@
  * Of the tiles that the library picks from (gemm_tiles.c) and the splits of k,
  * the fastest:
  *
- *   t = fixed + (tensor³ + l2³ + dram³ + few³ + chain³)^(1/3) + reduction
+ *   t = fixed + start + (sm^1.5 + memory^1.5)^(1/4.5) + reduction
+ *   sm = tensor³ + l2³ + chain³, memory = dram³ + few³
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, the shorter the
@@ -17,9 +18,11 @@
  *           k is so short that its first loads count
  *   few     the same where too few CTAs ask to keep DRAM busy
  *   chain   k steps of one CTA one after another, whatever the tile
+ *   start   CTAs of the first wave one after another: a few CTAs are done sooner than one
+ *           on each SM, by as much for small k as for large
  *
  * plus quantising the activations where the weights' format asks for it, which
- * the measured operator contains.  The cubes join ceilings: a kernel near two of
+ * the measured operator contains.  The powers join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
  * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
@@ -40,6 +43,7 @@
  */
 #include "gemm_call.h"
 #include "ops.h"
+#include "tick.h"
 
 #include <math.h>
 
@@ -48,10 +52,11 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SPLIT, 6, 6, false, 0},   /* SGLang */
     {RL_GEMM_SPLIT, 5, 1, true, 0},    /* TensorRT-LLM */
     {RL_GEMM_UNSPLIT, 6, 1, false, 0}, /* the same three, k whole */
-    {RL_GEMM_UNSPLIT, 6, 6, false, 0}, {RL_GEMM_UNSPLIT, 5, 1, true, 0},
-    {RL_GEMM_UNSPLIT, 1, 1, false, 0}, /* vLLM, block fp8 and nvfp4 */
-    {RL_GEMM_SGL, 6, 6, false, 8},     /* fp8 */
-    {RL_GEMM_VLLM, 6, 1, false, 1},    /* fp8 */
+    {RL_GEMM_UNSPLIT, 6, 6, false, 0},    {RL_GEMM_UNSPLIT, 5, 1, true, 0},
+    {RL_GEMM_UNSPLIT, 1, 1, false, 0},    /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false, 8},        /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false, 1},       /* fp8 */
+    {RL_GEMM_SPLIT, 5, 1, true, 0, true}, /* TensorRT-LLM, fp8 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
@@ -67,7 +72,8 @@ double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype d
                 {"sglang", "", false, 1},
                 {"trtllm", "", false, 2},
                 {"sglang", "sglang_sgl_kernel_fp8", true, 7},
-                {"vllm", "CutlassFP8ScaledMM", true, 8}};
+                {"vllm", "CutlassFP8ScaledMM", true, 8},
+                {"trtllm", "torch_flow", true, 9}};
     bool fp8 = dtype == RL_DT_FP8, halves = dtype == RL_DT_BF16 || dtype == RL_DT_FP16;
     for (size_t k = 0; (fp8 || halves) && k < sizeof rows / sizeof *rows; k++)
         if (rows[k].fp8 == fp8 && rl_begins(runtime, rows[k].runtime) &&
@@ -97,6 +103,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"step", "us", RL_C_LOG, 0.1, 0.005, 2, 0.7, "a step of a CTA's output, CUTLASS 2"},
     {"pair", "1", RL_C_LINEAR, 0.5, 0, 2, 0.3, "longer by that, both SMs of a pair busy"},
     {"extra", "us", RL_C_LOG, 2.5, 0.1, 20, 0.7, "output of vLLM's slow tiles, more by"},
+    {"start", "us", RL_C_LOG, 0.4, 0.01, 5, 0.7, "a first wave's CTAs, one on each SM"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "passes of quantising over its bytes"},
     {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
     {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "a round of quantising on each SM"},
@@ -106,6 +113,8 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
+/* s beyond whole ticks (tick.h) of a timing: 0.14 to 0.29 and 0.65 to 0.9 us measured. */
+static const double TICK_ALONE = 0.2e-6, TICK_GRAPH = 0.75e-6;
 static const double PART_BYTES = 4;   /* partial sums in fp32 */
 static const double PIPELINE = 128;   /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 1e-3; /* until the clock has dropped */
@@ -145,10 +154,12 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
  * was tuned, and then all that its SMs do hidden behind them; DRAM is not of the SMs. */
 static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 {
-    double cubes = rl_cube(best->seconds - best->reduce) - best->core3;
+    double memory =
+        rl_hides(rl_cube(best->seconds - best->reduce)) - rl_hides(best->core3);
 
     best->tensor = rl_behind_tensor(rl_cbrt(best->core3), best->pipe, g->slow);
-    best->seconds = best->reduce + rl_cbrt(cubes + rl_cube(best->tensor));
+    best->seconds =
+        best->reduce + rl_cbrt(rl_hidden(memory + rl_hides(rl_cube(best->tensor))));
 }
 
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
@@ -200,15 +211,18 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
 
     double held = g.slow > 1 || best.persistent ? 0 : c[RL_G_CLOCK]; /* sustained */
     double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
-    t += c[RL_G_FIXED] * RL_GEMM_US;
+    double start = c[RL_G_START] * fmin(best.per_sm, 1);
+    t += (c[RL_G_FIXED] + start) * RL_GEMM_US;
     if (quantises(dt))
         t += rl_gemm_quantise(&g, mc);
-    if (mc->warm > 0) /* in a model the host's time is counted elsewhere */
+    if (mc->warm > 0) { /* in a model the host's time is counted elsewhere */
         t = rl_cbrt(rl_cube(t) + rl_cube(c[RL_G_FLOOR] * RL_GEMM_US));
+        t = rl_ticked(mc, t, g.calls, g.stack->alone ? TICK_ALONE : TICK_GRAPH);
+    }
     if (part) {
         part[RL_B_COMPUTE] = best.tensor;
         part[RL_B_MEMORY] = fmax(best.l2, g.dram_s);
-        part[RL_B_LAUNCH] = c[RL_G_FIXED] * RL_GEMM_US;
+        part[RL_B_LAUNCH] = (c[RL_G_FIXED] + start) * RL_GEMM_US;
     }
     return t;
 }

@@ -354,6 +354,7 @@ double rl_kern_mla_decode_time(const double *p, const struct rl_machine *m,
         part[RL_B_SERIAL] = ctas;
         part[RL_B_LAUNCH] = above_floor(fixed, c[D_FLOOR], m);
     }
-    return rl_ticked(
-        m, above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR], m));
+    double t =
+        above_floor(fixed + join2(stream, ctas, c[D_JOIN]) + append, c[D_FLOOR], m);
+    return rl_ticked(m, t, 1, RL_TICK_ATTENTION);
 }

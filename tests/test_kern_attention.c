@@ -443,21 +443,23 @@ Test(attention, blackwell_counts_in_ticks)
 {
     struct rl_machine m;
     h100(&m, 1);
-    cr_expect_eq(rl_ticked(&m, 9e-6), 9e-6);
+    cr_expect_eq(rl_ticked(&m, 9e-6, 1, RL_TICK_ATTENTION), 9e-6);
     m.cc = 100;
     double before = 0;
     for (double t = 1e-6; t < 100e-6; t += 1e-9) {
-        double ticked = rl_ticked(&m, t);
+        double ticked = rl_ticked(&m, t, 1, RL_TICK_ATTENTION);
         cr_assert(ticked >= before, "%g s: %g after %g", t, ticked, before);
         cr_assert(t < 2e-6 || (fabs(ticked - t) < 1.1e-6 && ticked - before < 2e-8),
                   "%g s: %g after %g", t, ticked, before);
         before = ticked;
     }
-    expect_near(rl_ticked(&m, 9e-6), (4 * 2.048 + 0.45) * 1e-6, 0.01);
-    expect_near(rl_ticked(&m, 8.3e-6), (4 * 2.048 + 0.45) * 1e-6, 0.01);
-    expect_near(rl_ticked(&m, 60e-6), 60e-6, 1e-3);
+    expect_near(rl_ticked(&m, 9e-6, 1, RL_TICK_ATTENTION), (4 * 2.048 + 0.45) * 1e-6,
+                0.01);
+    expect_near(rl_ticked(&m, 8.3e-6, 1, RL_TICK_ATTENTION), (4 * 2.048 + 0.45) * 1e-6,
+                0.01);
+    expect_near(rl_ticked(&m, 60e-6, 1, RL_TICK_ATTENTION), 60e-6, 1e-3);
     m.warm = 0;
-    cr_expect_eq(rl_ticked(&m, 9e-6), 9e-6);
+    cr_expect_eq(rl_ticked(&m, 9e-6, 1, RL_TICK_ATTENTION), 9e-6);
 }
 
 /* Under a window FlashAttention-2 and -3 read from the block on in which it begins: calls

@@ -212,3 +212,48 @@ Test(kern_gemm, tables_by_k)
     t = rl_gemm_tiles(RL_GEMM_SPLIT, 90, 64, 4096, 4096, &n);
     cr_expect(n > 1 && !t->persistent);
 }
+
+/* CTAs of the first wave start one after another, those behind it find their SMs warm. */
+Test(kern_gemm, a_first_wave_starts)
+{
+    static const double four[] = {128, 128, 4096}, waves[] = {4096, 4096, 4096};
+    struct rl_machine m = machine(89);
+
+    expect_near(seconds(&m, SGL, "start", 2, four) - seconds(&m, SGL, "start", 1, four),
+                4 / 132.0 * 1e-6, 1e-3); /* tiles of 64 x 64 */
+    expect_near(seconds(&m, SGL, "start", 2, waves) - seconds(&m, SGL, "start", 1, waves),
+                1e-6, 1e-3);
+}
+
+/* Stairs on the way of `fixed` from 1 to 5 us. */
+static int stairs(const struct rl_machine *m, double stack)
+{
+    static const double shape[] = {12, 64, 32}, step = 0.02;
+    double before = seconds(m, stack, "fixed", 1, shape);
+    bool steep = false;
+    int n = 0;
+
+    for (double fixed = 1 + step; fixed < 5; fixed += step) {
+        double t = seconds(m, stack, "fixed", fixed, shape);
+        bool is = t - before > 1.01 * step * 1e-6;
+        n += is && !steep;
+        steep = is;
+        before = t;
+    }
+    return n;
+}
+
+/* Six calls of vLLM's graph last whole ticks of 2.048 us together, one of TensorRT-LLM's
+ * in fp8 by itself; within a model there are none. */
+Test(kern_gemm, blackwell_counts_calls_of_a_graph_in_ticks)
+{
+    enum { TRTLLM_FP8 = 9 };
+    struct rl_machine m = machine(120), hopper = machine(90);
+    int six = stairs(&m, 0), one = stairs(&m, TRTLLM_FP8);
+
+    cr_expect(six == 11 || six == 12, "%d", six);
+    cr_expect(one == 1 || one == 2, "%d", one);
+    cr_expect_eq(stairs(&hopper, 0), 0);
+    m.warm = 0;
+    cr_expect_eq(stairs(&m, 0), 0);
+}
