@@ -189,7 +189,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
-    g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
+    g.empty_twice = !rl_has_tcgen05(mc);
     prepare(&g, mc, dt);
     struct rl_gemm_best best = {.seconds = INFINITY};
     bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
