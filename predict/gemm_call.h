@@ -62,7 +62,7 @@ struct rl_gemm {
     double l2_s;             /* seconds of k bytes of one SM, all of them reading */
     double port;             /* of that, what it takes alone */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
-    bool ragged;             /* see part_of */
+    bool empty_twice;        /* see part_of */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */

@@ -165,8 +165,8 @@ static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
  * cuBLAS takes one CTA per tile for small products and where k is short for as many tiles
  * (of 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on
- * sm_80, sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) more rows
- * would come out faster, so that it is left out there. */
+ * sm_80, sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) whole runs
+ * do not show it (docs/calibration.md), and more rows would come out faster. */
 static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
                      enum rl_gemm_menu menu)
 {
@@ -200,7 +200,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
-    g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
+    g.empty_twice = !rl_has_tcgen05(mc);
     prepare(&g, mc, dt);
     struct rl_gemm_best best = {.seconds = INFINITY};
     bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);

@@ -101,7 +101,7 @@ static double gemm_time(const double *p, const struct rl_machine *m, const doubl
 static double moe_time(const double *p, const struct rl_machine *m, const double *c,
                        double part[RL_NBOUNDS])
 {
-    double s = rl_ggml_experts(p, 1, 0, gemm_time, m, c, part);
+    double s = rl_ggml_experts(p, 0, gemm_time, m, c, part);
     double node = nodes_s(m, 2 + p[RL_MOE_TOPK], c[G_NODE]);
     double passed = 4 * rl_ggml_expert_glue(p) / fmax(m->l2_bw, m->dram);
 

@@ -23,7 +23,7 @@
 
 enum { G_FIXED, G_LANE, G_ROW, G_DRAM, G_JOIN, G_KERNELS, G_VECMAX };
 enum { G_MODE = G_VECMAX + 1, G_EFF, G_DEQ, G_ULANE, G_BLOCK_RATE, G_MMQMAX, G_TAIL };
-enum { G_TILE = G_TAIL + 1 };
+enum { G_TILE = G_TAIL + 1, G_TOKENS };
 
 const struct rl_coef rl_ggml_gemm_coef[] = {
     {"fixed", "clk", RL_C_LOG, 4800, 500, 40000, 0.3,
@@ -46,6 +46,8 @@ const struct rl_coef rl_ggml_gemm_coef[] = {
     {"tail", "1", RL_C_LINEAR, 0, 0, 8192, 0,
      "a row's end, in weights: its sum goes through a whole warp"},
     {"tile", "rows", RL_C_LINEAR, 128, 0, 128, 0, "of experts' products, at most"},
+    {"tokens", "1", RL_C_LINEAR, 8, 0, 32, 0,
+     "of a call up to which experts are matrix-vector; 0: by the rows of each"},
     {NULL, NULL, RL_C_LOG, 0, 0, 0, 0, NULL},
 };
 
@@ -161,12 +163,43 @@ double rl_ggml_gemm_time(const double *p, const struct rl_machine *m, const doub
     return fmin(vec_time(p, m, c, part), fmax(one, next));
 }
 
+/* A row that another token sent to an expert is walked by a warp of its own. */
+static double own_row_time(const double *p, const struct rl_machine *m, const double *c,
+                           double part[RL_NBOUNDS])
+{
+    double own[RL_MAXCOEFS];
+
+    memcpy(own, c, sizeof own);
+    own[G_ROW] = 1;
+    return vec_time(p, m, own, part);
+}
+
+/* Products of experts.  The kernel is chosen by the tokens of the call, or each expert is
+ * a product of its own; a vector kernel's last tokens cost no more than what comes next,
+ * as above. */
+static double experts_time(const double *p, const struct rl_machine *m, const double *c,
+                           double part[RL_NBOUNDS])
+{
+    double tokens = p[RL_MOE_TOKENS], q[RL_MAXPARAMS];
+
+    if (c[G_TOKENS] <= 0)
+        return rl_ggml_experts(p, 0, rl_ggml_gemm_time, m, c, part);
+    if (tokens > c[G_TOKENS])
+        return rl_ggml_experts(p, c[G_TILE], matrix_time, m, c, part);
+    memcpy(q, p, sizeof q);
+    q[RL_MOE_TOKENS] = c[G_TOKENS] + 1;
+    double next = rl_ggml_experts(q, c[G_TILE], matrix_time, m, c, NULL);
+    q[RL_MOE_TOKENS] = 1;
+    double one = rl_ggml_experts_few(q, own_row_time, m, c, NULL);
+    return fmin(rl_ggml_experts_few(p, own_row_time, m, c, part), fmax(one, next));
+}
+
 /* Experts: their products, then activation, weighting and sum, a kernel each. */
 double rl_ggml_moe_time(const double *p, const struct rl_machine *m, const double *c,
                         double part[RL_NBOUNDS])
 {
     double elements = rl_ggml_expert_glue(p);
-    double s = rl_ggml_experts(p, c[G_VECMAX], c[G_TILE], rl_ggml_gemm_time, m, c, part);
+    double s = experts_time(p, m, c, part);
     double launch = 3 * rl_ggml_kernel_s(m, c[G_FIXED]);
     double memory =
         rl_ggml_stream_s(m, RL_GGML_FP32 * elements, RL_GGML_FP32 * elements, c[G_DRAM]);

@@ -34,11 +34,13 @@ const struct rl_impl *rl_impl_find(const char *name, const struct rl_op_type *op
 /* The tables of implementations, each ends with op NULL. */
 extern const struct rl_impl rl_ggml_gpu[], rl_ggml_cpu[], rl_torch[];
 
-/* Routed experts: seconds of their products by a back end's model of one, of up to
- * `vecmax` rows without tiles; and what passes through the nodes behind them. */
-double rl_ggml_experts(const double *p, double vecmax, double tile,
-                       rl_kernel_seconds *gemm, const struct rl_machine *m,
-                       const double *c, double *part);
+/* Routed experts: seconds of their products by a back end's model of one, in tiles of
+ * so many rows (0: as many as an expert has); the same by a vector kernel, which takes
+ * few tokens; and what passes through the nodes behind them. */
+double rl_ggml_experts(const double *p, double tile, rl_kernel_seconds *gemm,
+                       const struct rl_machine *m, const double *c, double *part);
+double rl_ggml_experts_few(const double *p, rl_kernel_seconds *vector,
+                           const struct rl_machine *m, const double *c, double *part);
 double rl_ggml_expert_glue(const double *p);
 
 /* How a CPU's cores and the channels they share bound a rate together. */

@@ -44,6 +44,8 @@ librl_la_SOURCES += \
 	predict/few.h \
 	predict/fit.c \
 	predict/fit.h \
+	predict/fit_descend.c \
+	predict/fit_descend.h \
 	predict/gemm_call.h \
 	predict/gemm_memory.c \
 	predict/gemm_search.c \

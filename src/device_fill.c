@@ -39,6 +39,7 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
     enum { ARCH, KEY, VALUE, LO, HI, N, SOURCE };
     size_t best = 0;
     int row = -1;
+    double n;
 
     for (int i = 0; i < t->nrows; i++) {
         size_t f = fit(rl_table_get(t, i, ARCH), d);
@@ -51,11 +52,12 @@ int rl_prior_find(const struct rl_table *t, const struct rl_device *d, const cha
         return rl_fail(err, RL_ENAME, t->source, 0, "no prior '%s' for arch '%s'", key,
                        d->arch);
     out->source = rl_table_get(t, row, SOURCE);
-    out->own = best == OF_DEVICE;
-    if (rl_table_num(t, row, VALUE, 0, &out->v, err) ||
+    if (rl_table_num(t, row, N, 0, &n, err) ||
+        rl_table_num(t, row, VALUE, 0, &out->v, err) ||
         rl_table_num(t, row, LO, out->v, &out->lo, err) ||
         rl_table_num(t, row, HI, out->v, &out->hi, err))
         return -1;
+    out->known = best == OF_DEVICE && n > 0;
     if (!(out->lo > 0 && out->lo <= out->v && out->v <= out->hi))
         return rl_fail(err, RL_EVALUE, t->source, t->line[row],
                        "prior '%s': expected 0 < lo <= value <= hi", key);
@@ -235,7 +237,8 @@ static int sibling(int u)
     return u == RL_FP16 ? RL_BF16 : u == RL_BF16 ? RL_FP16 : -1;
 }
 
-/* A row about this very device says what is known of it (its power, its twin). */
+/* A row about this very device says what is known of it (its power, its twin), where a
+ * measurement stands behind it. */
 static int known_or_prior(struct rl_device *d, int u, struct rl_error *err)
 {
     const char *key = rl_unit_name((enum rl_unit)u);
@@ -244,7 +247,7 @@ static int known_or_prior(struct rl_device *d, int u, struct rl_error *err)
     if (rl_prior_find(d->priors, d, key, &p, err) ||
         from_prior(d, key, d->peak[u].v, &d->rate[u], err))
         return -1;
-    if (p.own)
+    if (p.known)
         d->rate[u].kind = RL_KIND_DERIVED;
     return 0;
 }

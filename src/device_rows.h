@@ -128,7 +128,7 @@ const char *rl_devrow_name(const struct rl_devrow *r, char *buf, size_t size);
 struct rl_prior {
     double v, lo, hi;
     const char *source;
-    bool own; /* of this device, not of its kind */
+    bool known; /* of this device, not of its kind, and not a mere guess (n > 0) */
 };
 int rl_prior_find(const struct rl_table *priors, const struct rl_device *d,
                   const char *key, struct rl_prior *out, struct rl_error *err);

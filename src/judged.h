@@ -22,6 +22,13 @@ struct rl_judged {
 int rl_judged_alloc(struct rl_judged *j, size_t n, struct rl_error *err);
 void rl_judged_clear(struct rl_judged *j);
 
+struct rl_measured;
+struct rl_ops_filter;
+/* holdout: NULL, "shapes" or "device".  The rows' text lies in *m, which outlives *j. */
+int rl_judge_ops(const char *const *path, int npaths, const struct rl_ops_filter *filter,
+                 const char *data, const char *holdout, struct rl_measured *m,
+                 struct rl_judged *j, struct rl_error *err);
+
 /* Rows to take of a runs file: each NULL, or the start of the column's text. */
 struct rl_runs_filter {
     const char *device, *runtime, *model, *metric;

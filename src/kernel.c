@@ -10,11 +10,10 @@
  * does not know is an error: it would silently change nothing. */
 #include "kernel.h"
 
-#include "device.h"
 #include "err.h"
+#include "kernel_facts.h"
 #include "path.h"
 #include "rows.h"
-#include "table.h"
 #include "units.h"
 
 #include <math.h>
@@ -32,18 +31,6 @@ enum { C_RUNTIME, C_OP, C_IMPL, C_DTYPE, C_KV, C_COEF, C_VALUE, C_N, C_SOURCE, N
 static const char *const column[NCOLS] = {"runtime", "op",    "impl", "dtype", "kv_dtype",
                                           "coef",    "value", "n",    "source"};
 
-/* What kernel entries need of their device's file; loading the whole device, with
- * priors and aliases, for each would take most of a run. */
-struct facts {
-    bool read;
-    int cc;        /* compute capability times ten; 0: none */
-    double sms;    /* 0: unknown */
-    double tensor; /* bf16 FLOP a clock and SM; 0: unknown */
-    double boost, held;
-    double peak, rate; /* bf16: of the sheet, sustained */
-    char arch[RL_ARCH_TEXT];
-};
-
 enum { UNWANTED = -1 };
 
 struct file {
@@ -54,7 +41,7 @@ struct file {
     const void *want_arg;
     int col[NCOLS];
     char *pool; /* text of the row's fields */
-    struct facts facts;
+    struct rl_kernel_facts facts;
     int first; /* entries of this file start here */
     /* of the row before: its key as it stands in the file (length 0: not at the
      * head of the row, or quoted) and its entry or UNWANTED */
@@ -124,73 +111,6 @@ static bool same_key(const struct rl_kernel *a, const struct rl_kernel *b)
            !strcmp(a->runtime, b->runtime) && !strcmp(a->impl, b->impl);
 }
 
-static void take_fact(struct facts *f, const char *key, const char *kind,
-                      const char *value)
-{
-    struct {
-        const char *key;
-        double *to;
-    } number[] = {{"flop_per_clk_sm.bf16", &f->tensor},
-                  {"sm_count", &f->sms},
-                  {"boost_clock", &f->boost},
-                  {"held_clock", &f->held}};
-    double v;
-
-    if (!strcmp(key, "compute_capability"))
-        f->cc = rl_capability(value);
-    else if (!strcmp(key, "arch"))
-        snprintf(f->arch, sizeof f->arch, "%s", value);
-    if (rl_parse_number(value, &v))
-        return;
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-        if (!strcmp(key, number[i].key))
-            *number[i].to = v;
-    if (strcmp(key, "flops.bf16"))
-        return;
-    if (!strcmp(kind, "sustained"))
-        f->rate = v;
-    else if (!strcmp(kind, "datasheet") || !strcmp(kind, "derived"))
-        f->peak = v;
-}
-
-static int read_facts(const char *data, const char *device, struct facts *f,
-                      struct rl_error *err)
-{
-    char file[160];
-    int key, value, kind;
-
-    memset(f, 0, sizeof *f);
-    snprintf(file, sizeof file, "%s.csv", device);
-    char *path = rl_path_join(data, "hwdb", "devices", file, NULL);
-    struct rl_table *t = path ? rl_table_read(path, err) : NULL;
-    int rc = t ? 0 : -1;
-
-    if (!rc)
-        rc = rl_table_need(t, "key", &key, err) ||
-             rl_table_need(t, "value", &value, err) ||
-             rl_table_need(t, "kind", &kind, err);
-    for (int i = 0; !rc && i < t->nrows; i++)
-        take_fact(f, rl_table_get(t, i, key), rl_table_get(t, i, kind),
-                  rl_table_get(t, i, value));
-    f->read = true;
-    rl_table_free(t);
-    free(path);
-    return rc ? -1 : 0;
-}
-
-/* What the entry's device is, for those that carry the entry to another. */
-static void set_facts(struct rl_kernel *k, const struct facts *f)
-{
-    double held = f->held > 0 && f->boost > 0 ? f->held / f->boost : 1;
-
-    k->cc = f->cc;
-    k->sms = f->sms;
-    k->tensor = f->tensor;
-    k->peak = f->peak * 1e12; /* TFLOP/s in the file */
-    k->sustained = f->peak > 0 ? f->rate / (f->peak * held) : 0;
-    memcpy(k->arch, f->arch, sizeof k->arch);
-}
-
 /* A new entry at the operator's priors, with an interval to match. */
 static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kernel *key)
 {
@@ -198,7 +118,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     if (!grown)
         return -1;
     db->at = grown;
-    if (!f->facts.read && read_facts(f->data, f->device, &f->facts, f->err))
+    if (!f->facts.read && rl_kernel_facts_read(f->data, f->device, &f->facts, f->err))
         return -1;
     struct rl_kernel *k = &db->at[db->n];
     memset(k, 0, sizeof *k);
@@ -206,7 +126,7 @@ static int append(struct rl_kernel_db *db, struct file *f, const struct rl_kerne
     k->op = key->op;
     k->dtype = key->dtype;
     k->kv_dtype = key->kv_dtype;
-    set_facts(k, &f->facts);
+    rl_kernel_facts_set(k, &f->facts);
     k->runtime = rl_strdup(key->runtime, f->err);
     k->impl = rl_strdup(key->impl, f->err);
     k->device = rl_strdup(f->device, f->err);

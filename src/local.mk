@@ -17,12 +17,16 @@ librl_la_SOURCES += \
 	src/ggufconfig.c \
 	src/ggufload.c \
 	src/ggufmap.h \
+	src/ggufreader.h \
 	src/ggufssm.c \
+	src/ggufvalue.c \
 	src/hwdb_check.c \
 	src/json.c \
 	src/json.h \
 	src/kernel.c \
 	src/kernel.h \
+	src/kernel_facts.c \
+	src/kernel_facts.h \
 	src/kernel_out.c \
 	src/kernel_out.h \
 	src/measured.c \
@@ -81,6 +85,7 @@ rooflint_SOURCES = \
 	src/condition.c \
 	src/condition.h \
 	src/help.c \
+	src/judge_ops.c \
 	src/judge_runs.c \
 	src/judged.h \
 	src/kinds.c \

@@ -7,6 +7,7 @@ unit_tests = \
 	tests/test_dtype.t \
 	tests/test_err.t \
 	tests/test_ggml.t \
+	tests/test_ggml_experts.t \
 	tests/test_gguf.t \
 	tests/test_gguf_archs.t \
 	tests/test_graph.t \

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "device_rows.h"
 #include "path.h"
+#include "time.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -188,6 +189,22 @@ Test(device, values)
     cr_expect_eq(d->dram.kind, RL_KIND_PRIOR);
     cr_expect_gt(d->dram.hi / d->dram.lo, 1.05);
     rl_device_free(d);
+}
+
+/* What is known of a very device bounds kernels carried over to it; a guess about it
+ * (no measurement behind the row of priors.csv) is a prior like any other. */
+Test(device, a_guess_about_a_device_bounds_nothing)
+{
+    static const char *const id[] = {"a10", "a10g"};
+
+    for (int i = 0; i < 2; i++) {
+        struct rl_device *d = load(id[i]);
+        struct rl_machine m;
+        rl_machine_init(&m, d, 1);
+        cr_expect_eq(d->rate[RL_BF16].kind, i ? RL_KIND_PRIOR : RL_KIND_DERIVED);
+        expect_near(m.most[RL_BF16], i ? m.peak[RL_BF16] : d->rate[RL_BF16].hi, 1e-9);
+        rl_device_free(d);
+    }
 }
 
 /* A matmul above the sheet's rate needs a clock above the sheet's: every unit runs at it,

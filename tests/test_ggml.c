@@ -119,7 +119,8 @@ Test(ggml, mxfp4_files)
 
 /* Experts, to which nothing was fitted.  DGX Spark, tg32: ggml-org/llama.cpp
  * benches/dgx-spark.md, November 2025; M2 Ultra, ubatch 2048: pull request 16894; RTX
- * 4090, pp4096 in small batches: pull request 15631; RX 7900 XTX: pull request 24546. */
+ * 4090, pp4096 in small batches: pull request 15631; RX 7900 XTX: pull request 24546; RTX
+ * 3090, pp2048 in batches of 32: pull request 22298. */
 Test(ggml, routed_experts)
 {
     struct asked spark = {"gb10", "gpt-oss-20b", "llamacpp-cuda", NULL, 1, 0, -1, 0};
@@ -134,6 +135,11 @@ Test(ggml, routed_experts)
     expect_near(ask(mac, query(512, 33)).decode_tokens_per_s, 132.94, 0.07);
     expect_near(ask(mac, query(512, 33)).prefill_tokens_per_s, 2428, 0.05);
     expect_near(ask(geforce, query(4096, 1)).prefill_tokens_per_s, 936, 0.16);
+    geforce.ubatch = 64;
+    expect_near(ask(geforce, query(4096, 1)).prefill_tokens_per_s, 2480, 0.1);
+    geforce =
+        (struct asked){"rtx-3090", "gpt-oss-20b", "llamacpp-cuda", NULL, 1, 0, -1, 32};
+    expect_near(ask(geforce, query(2048, 1)).prefill_tokens_per_s, 1582, 0.1);
     expect_near(ask(radeon, query(2048, 1)).prefill_tokens_per_s, 3846, 0.1);
     spark.model = "gpt-oss-120b";
     expect_near(ask(spark, query(1, 33)).decode_tokens_per_s, 59.02, 0.09);
@@ -549,6 +555,10 @@ Test(ggml, no_step_falls_with_its_rows)
             if (k > 1 || strcmp(where[i][1], "llamacpp-cuda-2024"))
                 expect_growing((struct asked){where[i][0], "llama-3.1-8b", where[i][1],
                                               dtype[k], 1, 0, -1});
+    for (size_t i = 0; i < sizeof where / sizeof *where; i++)
+        if (strcmp(where[i][1], "llamacpp-cuda-2024"))
+            expect_growing((struct asked){where[i][0], "qwen3-30b-a3b", where[i][1],
+                                          "q4_0", 1, 0, -1});
 }
 
 /* The tensor-core kernel of F16 is Turing's and later: on a P100 the vector kernel takes
