@@ -191,10 +191,12 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
+    g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
     prepare(&g, mc, dt);
     struct rl_gemm_best best = {.seconds = INFINITY};
-    bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
+    bool large =
+        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.wb, g.m, g.n, g.k);
     rl_gemm_search(&g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, &g, menu),
                    &best);
     if (g.slow > 1)
