@@ -63,6 +63,7 @@ struct rl_gemm {
     double port;             /* of that, what it takes alone */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     bool empty_twice;        /* see part_of */
+    double split_ctas;       /* no split beyond so many CTAs per SM */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */

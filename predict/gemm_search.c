@@ -5,10 +5,8 @@
 
 static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
 enum { NSPLITS = sizeof splits / sizeof *splits };
-static const double SPLIT_CTAS = 4; /* no split beyond so many CTAs per SM */
-static const double LARGE = 16384;  /* a·b above which the epilogue spills */
-static const double LANES = 32;     /* threads of a warp */
-static const double UNITS = 4;      /* quarters of an SM, a warp each */
+static const double LANES = 32; /* threads of a warp */
+static const double UNITS = 4;  /* quarters of an SM, a warp each */
 /* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
 enum { GPC = 18 };
 
@@ -78,7 +76,7 @@ static double usable(double sm, double ctas)
  * leave the CTA empty, for a CTA with 1 to 127 rows of 128 shows nothing of the kind. */
 static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t)
 {
-    double area = t->a * t->b, spill = area > LARGE ? area * (1 / LARGE) : 1;
+    double area = t->a * t->b;
     double rows = t->a < g->m ? t->a : g->m, cols = t->b < g->n ? t->b : g->n;
     double high = rl_whole(g->m / (t->a * t->cm)), wide = rl_whole(g->n / (t->b * t->cn));
     double grid_m = high * t->cm, grid_n = wide * t->cn; /* CTAs, of whole clusters */
@@ -93,7 +91,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .load = g->l2_s * read_bytes(g, t, g->m / grid_m, g->n / grid_n),
         .full = g->l2_s * read_bytes(g, t, rows, cols),
         .resident = 1,
-        .once = g->ramp_s + g->epilogue_s * RL_GEMM_OUT * spill * rows * cols,
+        .once = g->ramp_s + g->epilogue_s * RL_GEMM_OUT * rows * cols,
         .few = g->few_s / per_sm,
         .used = used / g->sm,
         .persistent = t->persistent,
@@ -167,7 +165,7 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         left = 0;
         for (int j = 0; j < in; j++) {
             const struct part *p = &part[j];
-            if (p->least >= least || (s > 1 && p->per_sm * s > SPLIT_CTAS))
+            if (p->least >= least || (s > 1 && p->per_sm * s > g->split_ctas))
                 continue;
             double c = try_split(g, p, s, share, dram, &now);
             if (c < least) {

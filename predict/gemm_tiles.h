@@ -45,7 +45,7 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double 
                                          double cols, double k, int *n);
 
 /* Whether cuBLAS takes a large tile and leaves k whole although the CTAs do not fill
- * their last wave on an SM count of sm. */
-bool rl_gemm_large(int cc, double sm, double m, double n, double k);
+ * their last wave on an SM count of sm; bytes: of an element of W. */
+bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k);
 
 #endif

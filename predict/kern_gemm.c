@@ -201,9 +201,11 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (rl_gemm_fine(mc->cc) && n > 1)
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     g.empty_twice = !rl_has_tcgen05(mc);
+    g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     prepare(&g, mc, dt);
     struct rl_gemm_best best = {.seconds = INFINITY};
-    bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
+    bool large =
+        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.wb, g.m, g.n, g.k);
     rl_gemm_search(&g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, &g, menu),
                    &best);
     if (g.slow > 1)

@@ -173,15 +173,69 @@ Test(kern_gemm, cublas_takes_large_tiles_and_leaves_k_whole)
     static const double shape[] = {12, 1536, 2560};
     struct rl_machine ada = machine(89), ampere = machine(80);
 
-    cr_expect(rl_gemm_large(80, 108, 1024, 3584, 3072));
-    cr_expect_not(rl_gemm_large(80, 108, 1024, 3584, 8192));
-    cr_expect_not(rl_gemm_large(80, 108, 768, 3584, 3072)); /* one wave */
-    cr_expect_not(rl_gemm_large(89, 142, 1536, 3584, 3072));
-    cr_expect_not(rl_gemm_large(0, 304, 4096, 12288, 3072));
+    cr_expect(rl_gemm_large(80, 108, 2, 1024, 3584, 3072));
+    cr_expect_not(rl_gemm_large(80, 108, 2, 1024, 3584, 8192));
+    cr_expect_not(rl_gemm_large(80, 108, 2, 768, 3584, 3072)); /* one wave */
+    cr_expect(rl_gemm_large(80, 108, 2, 256, 16384, 32));
+    cr_expect(rl_gemm_large(120, 188, 2, 2304, 3584, 64));
+    cr_expect_not(rl_gemm_large(120, 188, 2, 2304, 3584, 32));
+    cr_expect_not(rl_gemm_large(80, 108, 1, 256, 16384, 256));
+    cr_expect_not(rl_gemm_large(89, 142, 2, 1536, 3584, 3072));
+    cr_expect_not(rl_gemm_large(0, 304, 2, 4096, 12288, 3072));
     cr_expect_gt(seconds(&ada, 0, "", 0, shape), 1.2 * seconds(&ampere, 0, "", 0, shape));
     ada.warm = ampere.warm = 0;
     cr_expect_lt(seconds(&ada, 0, "", 0, shape),
                  1.01 * seconds(&ampere, 0, "", 0, shape));
+}
+
+/* Below k = 2048 cuBLAS takes no tile above 128 x 128 on sm_89. */
+Test(kern_gemm, small_tiles_alone_where_k_is_short_on_ada)
+{
+    static const struct {
+        int cc;
+        enum rl_gemm_menu menu;
+        double k;
+        bool large;
+    } rows[] = {{89, RL_GEMM_SPLIT, 2016, false},
+                {89, RL_GEMM_SPLIT, 2048, true},
+                {89, RL_GEMM_UNSPLIT, 1024, true},
+                {80, RL_GEMM_SPLIT, 1024, true},
+                {120, RL_GEMM_SPLIT, 1024, true}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double most = 0;
+        int n;
+        const struct rl_gemm_tile *tile =
+            rl_gemm_tiles(rows[i].menu, rows[i].cc, 4096, 4096, rows[i].k, &n);
+        for (int j = 0; j < n; j++)
+            most = fmax(most, tile[j].a * tile[j].b);
+        cr_expect_eq(most, rows[i].large ? 32768 : 16384, "row %zu: %g", i, most);
+    }
+}
+
+/* On mma.sync parts k is split into more than four CTAs an SM: 2.4 waves of 256 x 128
+ * take little more than 1.2 times two, where three whole ones would take 1.5. */
+Test(kern_gemm, long_k_is_split_until_waves_are_full)
+{
+    static const double two[] = {512, 16896, 65536}, more[] = {512, 20480, 65536};
+    struct rl_machine m = machine(80);
+    m.l2_bw = 1e14; /* bound by multiply-adds alone */
+    double ratio = seconds(&m, 0, "tile", 100, more) / seconds(&m, 0, "tile", 100, two);
+
+    cr_expect_gt(ratio, 1.2);
+    cr_expect_lt(ratio, 1.35);
+}
+
+/* Twice the tile, twice the output and no more: two waves of 256 x 128 take as long as
+ * four of 128 x 128. */
+Test(kern_gemm, output_of_large_tiles)
+{
+    static const double shape[] = {1024, 8448, 320};
+    struct rl_machine ampere = machine(80), ada = machine(89);
+
+    cr_expect(rl_gemm_large(80, 132, 1, 1024, 8448, 320));
+    cr_expect_lt(seconds(&ampere, 0, "epilogue", 20, shape),
+                 1.1 * seconds(&ada, 0, "epilogue", 20, shape));
 }
 
 /* On Hopper more rows may be faster (H100, fp8 × 10240: 257 rows of k = 6144 81 us in
