@@ -61,6 +61,8 @@ struct rl_gemm {
     double slow;             /* rl_machine.slow */
     double l2_s;             /* seconds of k bytes of one SM, all of them reading */
     double port;             /* of that, what it takes alone */
+    double l2_idle, l2_rows; /* least share of l2_s, SMs idle; times as long, few rows */
+    double first;            /* share of k that the pipeline holds */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     bool empty_twice;        /* see part_of */
     double split_ctas;       /* no split beyond so many CTAs per SM */

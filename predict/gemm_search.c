@@ -5,8 +5,9 @@
 
 static const double splits[] = {1, 2, 3, 4, 6, 8, 16, 32, 64};
 enum { NSPLITS = sizeof splits / sizeof *splits };
-static const double LANES = 32; /* threads of a warp */
-static const double UNITS = 4;  /* quarters of an SM, a warp each */
+static const double LANES = 32;  /* threads of a warp */
+static const double UNITS = 4;   /* quarters of an SM, a warp each */
+static const double FIRST = 0.5; /* of a pipeline's first loads, hidden by nothing */
 /* SMs of a full GPC of wgmma and tcgen05 parts (CUTLASS tile_scheduler_params.h). */
 enum { GPC = 18 };
 
@@ -99,12 +100,14 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
     double chain = t->persistent ? 0 : g->chain_s / p.resident;
-    double core3 = rl_cube(p.fma) + rl_cube(p.load) + rl_cube(chain);
+    double core3 = rl_cube(p.fma) + rl_cube(g->l2_idle * p.load) + rl_cube(chain);
     p.least = rl_hides(rl_cube(per_sm) * core3) + rl_hides(g->dram3);
     return p;
 }
 
-/* Seconds that an SM multiplies and writes. Of the output of one CTA and the
+/* Seconds that an SM multiplies and writes. All CTAs ask L2 at once for what their
+ * pipelines hold, and half of that nothing hides (none seen on wgmma and tcgen05 parts,
+ * and half is what fits shapes left out). Of the output of one CTA and the
  * multiply-adds of the next the longer counts, and of the shorter the share `exposed`.
  * A step of k takes a persistent kernel as long as its multiply-adds or the wait for
  * them, and all SMs together do what the part sustains. */
@@ -112,13 +115,15 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
                         double waves, double share)
 {
     double fma = p->fma * share;
+    double first = FIRST * p->load * (share < g->first ? share : g->first);
+    double once = p->once + first * (per < 1 ? per : 1);
     if (p->persistent) {
         fma = larger(fma, g->chain_s * share);
         fma = larger(fma, per / waves * p->used * p->area * g->pipe_s * share);
     }
-    bool multiplies = fma > p->once;
-    double longer = multiplies ? fma : p->once, shorter = multiplies ? p->once : fma;
-    return fma + p->once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
+    bool multiplies = fma > once;
+    double longer = multiplies ? fma : once, shorter = multiplies ? once : fma;
+    return fma + once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
 /* One tile, k split into parts of `share`; dram: s of its traffic. Seconds without the
@@ -131,7 +136,8 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     double turns = even > p->resident ? even / p->resident : 1;
     double chain = p->persistent ? 0 : g->chain_s * share * turns;
     out->tensor = tensor_of(g, p, per, waves, share);
-    out->l2 = larger(per * p->load, waves * g->port * p->full) * share;
+    double l2 = larger(per * p->load, waves * g->port * p->full) * share;
+    out->l2 = l2 * (per < 1 ? larger(per, g->l2_idle) : 1) * g->l2_rows;
     out->pipe = waves * share * p->area * g->pipe_s;
     out->persistent = p->persistent;
     out->per_sm = per;

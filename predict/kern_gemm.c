@@ -8,8 +8,9 @@
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, the shorter the
- *           less of k there is, and its output written after the main loop: of that
- *           and the next CTA's multiply-adds the longer, and a share of the shorter
+ *           less of k there is, what it loads first, and its output written after the
+ *           main loop: of that and the next CTA's multiply-adds the longer, and a share
+ *           of the shorter
  *   l2      the operands that the CTAs read from L2, at its whole rate or, where few
  *           of them read, at what the ports of their SMs move; rows beyond m and
  *           columns beyond n are computed but not read, and what the CTAs of a
@@ -39,7 +40,7 @@
  *
  * Ignores: order of the CTAs where the source does not tell it (DRAM is charged once),
  * power limits but for that rate and one slow-down in long compute, and how well the
- * library really chooses, but for what rl_gemm_large and splits_k say of cuBLAS.
+ * library really chooses, but for what rl_gemm_large, splits_k and reading say of cuBLAS.
  */
 #include "gemm_call.h"
 #include "ops.h"
@@ -122,6 +123,7 @@ static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k who
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
+static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
@@ -145,6 +147,8 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
     g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * fmin(1, g->k / PIPELINE);
     g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024;
     g->few_s = g->dram_s / c[RL_G_FEW];
+    g->l2_idle = g->l2_rows = 1;
+    g->first = rl_gemm_fine(mc->cc) ? 0 : PIPELINE / g->k;
     g->dram3 = rl_cube(g->dram_s);
     g->reduce_s = c[RL_G_REDUCE] * RL_GEMM_US;
     g->part_s = c[RL_G_REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
@@ -162,11 +166,37 @@ static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
         best->reduce + rl_cbrt(rl_hidden(memory + rl_hides(rl_cube(best->tensor))));
 }
 
+/* How fast cuBLAS's mma.sync kernels read L2, as three stacks' rows show it: those of
+ * one row (or column) of tiles of 64 on sm_86 to sm_89 and of up to 32 rows on sm_120
+ * slower; and where SMs are idle the others faster, up to the rate of the part, since
+ * `l2` is what remains of it when all SMs work.  Neither is monotone in m: left out
+ * within a model. */
+static void reading(struct rl_gemm *g, const struct rl_machine *mc)
+{
+    double few = fmin(g->m, g->n);
+    if (mc->warm <= 0 || mc->cc < 70 || rl_gemm_fine(mc->cc))
+        return;
+    if (few > 64)
+        g->l2_idle = L2_IDLE;
+    else if (mc->cc >= 120 ? g->m > 1 && g->m <= 32 : mc->cc > 80 && few > 32)
+        g->l2_rows = L2_ROWS;
+}
+
+/* The first that fits says up to which k it is left whole. */
+static const struct {
+    int cc;       /* from this compute capability on */
+    double few;   /* rows or columns up to these */
+    double below; /* k */
+    double tile;  /* k for each tile of 64 x 64 */
+} whole_k[] = {{120, 16, 2100, 400}, {120, INFINITY, 1600, 400},
+               {0, 16, 4000, 150},   {0, 32, 4000, 70},
+               {0, 64, 8000, 220},   {0, INFINITY, 2000, 150}};
+
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
- * cuBLAS takes one CTA per tile for small products and where k is short for as many tiles
- * (of 64 x 64): the same limits in three stacks on sm_89 and sm_120 (measured), none on
- * sm_80, sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) whole runs
- * do not show it (docs/calibration.md), and more rows would come out faster. */
+ * cuBLAS takes one CTA per tile for small products and where k is short for as many
+ * tiles: the same limits in three stacks on sm_89 and sm_120 (measured), none on sm_80,
+ * sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) whole runs do not
+ * show it (docs/calibration.md), and more rows would come out faster. */
 static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
                      enum rl_gemm_menu menu)
 {
@@ -175,8 +205,10 @@ static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
     if (mc->warm <= 0 || mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1)
         return true; /* one row: a GEMV kernel */
     double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
-    double short_k = mc->cc >= 120 ? 1600 : 3100, per_tile = mc->cc >= 120 ? 400 : 150;
-    if (g->k < short_k && g->k < per_tile * tiles)
+    int i = 0;
+    while (mc->cc < whole_k[i].cc || fmin(g->m, g->n) > whole_k[i].few)
+        i++;
+    if (g->k < fmin(whole_k[i].below, whole_k[i].tile * tiles))
         return false;
     return g->m * g->n * g->k > SMALL;
 }
@@ -203,6 +235,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     g.empty_twice = !rl_has_tcgen05(mc);
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     prepare(&g, mc, dt);
+    if (n > 1)
+        reading(&g, mc);
     struct rl_gemm_best best = {.seconds = INFINITY};
     bool large =
         menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.wb, g.m, g.n, g.k);

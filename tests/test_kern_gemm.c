@@ -188,6 +188,88 @@ Test(kern_gemm, cublas_takes_large_tiles_and_leaves_k_whole)
                  1.01 * seconds(&ampere, 0, "", 0, shape));
 }
 
+/* Seconds of sm_`cc` over those of sm_80, where k is always open to splits; bound by
+ * steps of k. */
+static double over_ampere(int cc, double rows, double columns, double k)
+{
+    const double shape[] = {rows, columns, k};
+    struct rl_machine m = machine(cc), ampere = machine(80);
+
+    m.l2_bw = ampere.l2_bw = 1e15;
+    return seconds(&m, 0, "chain", 10, shape) / seconds(&ampere, 0, "chain", 10, shape);
+}
+
+/* Up to which k, by the rows or columns of which there are fewer, and the tiles. */
+Test(kern_gemm, cublas_leaves_k_whole_by_rows)
+{
+    static const struct {
+        int cc;
+        double rows, columns, k;
+        bool whole;
+    } row[] = {
+        {89, 8, 2048, 3584, true},   {89, 8, 2048, 4096, false},
+        {89, 8, 1024, 3072, false},  {89, 32, 1536, 2560, false},
+        {89, 32, 3072, 2048, true},  {89, 48, 2048, 3584, true},
+        {89, 2048, 64, 6912, true},  {89, 2048, 64, 8192, false},
+        {89, 97, 1024, 1536, true},  {89, 97, 2048, 3072, false},
+        {120, 12, 3584, 2048, true}, {120, 12, 3584, 2560, false},
+        {120, 33, 2048, 1536, true}, {120, 33, 3584, 2048, false},
+        {120, 13, 256, 2048, false},
+    };
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double t = over_ampere(row[i].cc, row[i].rows, row[i].columns, row[i].k);
+        cr_expect(row[i].whole ? t > 1.2 : t < 1.02, "row %zu: %g", i, t);
+    }
+}
+
+/* Seconds bound by L2 alone, over those within a model, where all read alike. */
+static double over_model(int cc, double stack, double rows, double columns, double k)
+{
+    const double shape[] = {rows, columns, k};
+    struct rl_machine warm = machine(cc), cold = machine(cc);
+
+    cold.warm = 0;
+    warm.dram_peak = warm.dram = cold.dram_peak = cold.dram = 1e18;
+    warm.l2_bw = cold.l2_bw = 1e11;
+    return seconds(&warm, stack, "", 0, shape) / seconds(&cold, stack, "", 0, shape);
+}
+
+Test(kern_gemm, cublas_reads_few_rows_slowly)
+{
+    cr_expect_gt(over_model(89, 0, 48, 8192, 16384), 1.5);
+    cr_expect_gt(over_model(89, 0, 8192, 48, 16384), 1.5);
+    cr_expect_float_eq(over_model(89, 0, 32, 8192, 16384), 1, 1e-3);
+    cr_expect_float_eq(over_model(89, VLLM, 48, 8192, 16384), 1, 1e-3); /* not cuBLAS */
+    cr_expect_float_eq(over_model(80, 0, 48, 8192, 16384), 1, 1e-3);
+    cr_expect_gt(over_model(120, 0, 32, 8192, 16384), 1.5);
+    cr_expect_float_eq(over_model(120, 0, 1, 8192, 16384), 1, 1e-3);
+    cr_expect_float_eq(over_model(120, 0, 33, 8192, 16384), 1, 1e-3);
+    /* SMs idle, and all at work */
+    cr_expect_lt(over_model(80, 0, 128, 1024, 16384), 0.7);
+    cr_expect_gt(over_model(80, 0, 128, 1024, 16384), 0.58);
+    cr_expect_float_eq(over_model(80, 0, 4096, 8192, 512), 1, 1e-3);
+    cr_expect_float_eq(over_model(90, 0, 128, 1024, 16384), 1, 1e-3);
+}
+
+/* Half of what all pipelines load first is hidden by nothing, and where multiply-adds
+ * take longest it is all that L2 adds. */
+Test(kern_gemm, first_loads_are_not_hidden)
+{
+    static const double shape[] = {512, 2048, 128};
+    struct rl_machine m = machine(89);
+
+    m.l2_bw = 4e12;
+    m.sm = 128;
+    for (int u = 0; u < RL_NUNITS; u++)
+        m.peak[u] = 2e13;
+    double more =
+        seconds(&m, VLLM, "l2", 0.45, shape) - seconds(&m, VLLM, "l2", 0.9, shape);
+    double loads = 64 * 256 * 128 / m.l2_bw; /* of all tiles of 128 x 128 */
+    cr_expect_gt(more, 0.5 * loads * (1 / 0.45 - 1 / 0.9), "%g of %g", more, loads);
+    cr_expect_lt(more, 0.7 * loads * (1 / 0.45 - 1 / 0.9), "%g of %g", more, loads);
+}
+
 /* Below k = 2048 cuBLAS takes no tile above 128 x 128 on sm_89. */
 Test(kern_gemm, small_tiles_alone_where_k_is_short_on_ada)
 {
