@@ -44,9 +44,10 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     double all = in->weights, ymiss = miss(once, room, c[RL_G_KEEP_SHARP]);
     double wmiss = 1;
     g->xmiss = ymiss;
+    if (in->fill)
+        all = fmin(all, rl_whole(mc->l2_bytes / w));
+    g->replay = all;
     if (mc->warm > 0) {
-        if (in->fill)
-            all = fmin(all, rl_whole(mc->l2_bytes / w));
         double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
         wmiss = miss(between, room, c[RL_G_KEEP_SHARP]);
         if (in->inputs > 1)
@@ -57,6 +58,7 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     double more = tile ? again(g, mc, tile, w, x, room) : 0;
     g->in_s = (w * wmiss + x * g->qmiss + more) / bw;
     g->dram_s = g->in_s + y * ymiss / bw;
+    g->out_s = fmax(0, y - room) * ymiss / bw;
 }
 
 static double rounds_of(double k, double rows)

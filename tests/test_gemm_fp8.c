@@ -26,12 +26,12 @@ static struct rl_machine machine(int cc)
 
 /* Seconds at the priors but for the stack and one coefficient; those of waves as
  * fitted. */
-static double seconds(const struct rl_machine *m, double stack, const char *name,
-                      double value, const double shape[3])
+static double seconds_of(enum rl_dtype dtype, const struct rl_machine *m, double stack,
+                         const char *name, double value, const double shape[3])
 {
     const struct rl_op_type *op = rl_op_find("gemm");
     double c[RL_MAXCOEFS] = {0};
-    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], RL_DT_FP8};
+    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], dtype};
 
     for (int i = 0; op->coef[i].name; i++) {
         const char *key = op->coef[i].name;
@@ -46,6 +46,19 @@ static double seconds(const struct rl_machine *m, double stack, const char *name
             c[i] = value;
     }
     return op->time(p, m, c, NULL);
+}
+
+static double seconds(const struct rl_machine *m, double stack, const char *name,
+                      double value, const double shape[3])
+{
+    return seconds_of(RL_DT_FP8, m, stack, name, value, shape);
+}
+
+static double bf16(const struct rl_machine *m, double rows, double cols, double k)
+{
+    const double shape[] = {rows, cols, k};
+
+    return seconds_of(RL_DT_BF16, m, 0, "chain", 1.2, shape);
 }
 
 /* Seconds that `quant_cta` of 1 us adds. */
@@ -211,4 +224,57 @@ Test(gemm_fp8, tables_by_k)
     cr_expect_not(t->persistent);
     t = rl_gemm_tiles(RL_GEMM_SPLIT, 90, 64, 4096, 4096, &n);
     cr_expect(n > 1 && !t->persistent);
+}
+
+/* Up to 8 rows (measured on B200: 4 x 3584 x 2048 6.7 us, 14 x 3584 x 2048 4.4), where k
+ * is no longer than n and n has few tiles. */
+Test(gemm_fp8, cublas_takes_long_steps_up_to_8_rows)
+{
+    struct rl_machine blackwell = machine(100), hopper = machine(90);
+
+    cr_expect_gt(bf16(&blackwell, 8, 3584, 2048), 1.1 * bf16(&blackwell, 9, 3584, 2048));
+    cr_expect_leq(bf16(&blackwell, 8, 1536, 2560), bf16(&blackwell, 9, 1536, 2560));
+    cr_expect_leq(bf16(&blackwell, 8, 6144, 2048), bf16(&blackwell, 9, 6144, 2048));
+    cr_expect_leq(bf16(&hopper, 8, 3584, 2048), bf16(&hopper, 9, 3584, 2048));
+    blackwell.warm = 0;
+    cr_expect_leq(bf16(&blackwell, 8, 3584, 2048), bf16(&blackwell, 9, 3584, 2048));
+}
+
+/* Share of short calls that last whole ticks if so many are one graph; it is the fixed
+ * part that makes them longer. */
+static double on_ticks(int cc, double stack, double calls, double cols)
+{
+    const double shape[] = {1, cols, 64};
+    struct rl_machine m = machine(cc);
+    int on = 0, all = 0;
+
+    m.l2_bytes = 1e6;
+    for (double fixed = 1.2; fixed < 2; fixed += 0.005, all++) {
+        double t = seconds_of(RL_DT_BF16, &m, stack, "fixed", fixed, shape);
+        double ticks = (t * calls - 0.75e-6) / 2.048e-6;
+        on += fabs(ticks - floor(ticks + 0.5)) < 0.1;
+    }
+    return (double)on / all;
+}
+
+/* vLLM replays six calls, TensorRT-LLM as many as weights fill L2 (0.4 of 1 MB: three),
+ * five at most. */
+Test(gemm_fp8, measured_graphs_last_whole_ticks)
+{
+    cr_expect_gt(on_ticks(100, 0, 6, 512), 0.45);
+    cr_expect_lt(on_ticks(90, 0, 6, 512), 0.3);
+    cr_expect_gt(on_ticks(100, 2, 5, 512), 0.6);
+    cr_expect_lt(on_ticks(100, 2, 6, 512), 0.4);
+    cr_expect_gt(on_ticks(100, 2, 3, 3072), 0.7);
+}
+
+/* An output that L2 has no room for goes to DRAM while it is stored: fast DRAM gains
+ * nothing. Of one that is little larger most still does. */
+Test(gemm_fp8, output_beyond_l2_is_counted_once)
+{
+    struct rl_machine m = machine(90), fast = m;
+
+    fast.dram_peak = 1e15;
+    cr_expect_lt(bf16(&m, 16384, 16384, 32), 1.04 * bf16(&fast, 16384, 16384, 32));
+    cr_expect_gt(bf16(&m, 16384, 3662, 32), 1.04 * bf16(&fast, 16384, 3662, 32));
 }
