@@ -278,3 +278,13 @@ Test(gemm_fp8, output_beyond_l2_is_counted_once)
     cr_expect_lt(bf16(&m, 16384, 16384, 32), 1.04 * bf16(&fast, 16384, 16384, 32));
     cr_expect_gt(bf16(&m, 16384, 3662, 32), 1.04 * bf16(&fast, 16384, 3662, 32));
 }
+
+/* Multiply-adds and DRAM that take alike cost a long call less than cubes say. */
+Test(gemm_fp8, long_calls_hide_more)
+{
+    struct rl_machine m = machine(90), fast = m;
+
+    fast.dram_peak = 1e15;
+    cr_expect_gt(bf16(&m, 130, 8192, 16384), 1.15 * bf16(&fast, 130, 8192, 16384));
+    cr_expect_lt(bf16(&m, 130, 65536, 51200), 1.1 * bf16(&fast, 130, 65536, 51200));
+}
