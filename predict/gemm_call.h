@@ -69,8 +69,9 @@ struct rl_gemm {
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */
-    double dram3, chain_s;   /* cube of dram_s; seconds of k steps */
+    double dram3, chain_s;   /* cubes of dram_s less out_s; seconds of k steps */
     double in_s;             /* of dram_s, the operands */
+    double out_s;            /* of dram_s, the output that L2 has no room for */
     double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
     double reduce_s, part_s; /* fixed; per part */
     double calls;            /* of one timing */

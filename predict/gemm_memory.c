@@ -59,6 +59,7 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     double more = tile ? again(g, mc, tile, w, x, room) : 0;
     g->in_s = (w * wmiss + x * g->qmiss + more) / bw;
     g->dram_s = g->in_s + y * ymiss / bw;
+    g->out_s = fmax(0, y - room) * ymiss / bw;
 }
 
 static double rounds_of(double k, double rows)

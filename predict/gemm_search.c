@@ -25,6 +25,7 @@ struct part {
     double load;     /* operands from L2, of all CTAs alike */
     double full;     /* the same of one without an edge */
     double resident; /* CTAs of an SM side by side */
+    double store;    /* s of one CTA: its output */
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
     double used;     /* share of the SMs that its clusters fill */
@@ -92,11 +93,12 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .load = g->l2_s * read_bytes(g, t, g->m / grid_m, g->n / grid_n),
         .full = g->l2_s * read_bytes(g, t, rows, cols),
         .resident = 1,
-        .once = g->ramp_s + g->epilogue_s * RL_GEMM_OUT * rows * cols,
+        .store = g->epilogue_s * RL_GEMM_OUT * rows * cols,
         .few = g->few_s / per_sm,
         .used = used / g->sm,
         .persistent = t->persistent,
     };
+    p.once = g->ramp_s + p.store;
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
     double chain = t->persistent ? 0 : g->chain_s / p.resident;
@@ -126,8 +128,9 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
     return fma + once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
-/* One tile, k split into parts of `share`; dram: s of its traffic. Seconds without the
- * reduction, as rl_hides of their cube. */
+/* One tile, k split into parts of `share`; dram: s of its traffic. Output that L2 has no
+ * room for goes on to DRAM while the CTAs store it: what both take is counted once.
+ * Seconds without the reduction, as rl_hides of their cube. */
 static double try_split(const struct rl_gemm *g, const struct part *p, double split,
                         double share, double dram, struct rl_gemm_best *out)
 {
@@ -142,9 +145,10 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     out->persistent = p->persistent;
     out->per_sm = per;
     out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
-    double few = p->few * share;
+    double stored = per * p->store, few = p->few * share;
+    double both = rl_cube(stored < g->out_s ? stored : g->out_s);
     double dram3 = p->persistent ? rl_cube(dram + few) : rl_cube(dram) + rl_cube(few);
-    return rl_hides(out->core3) + rl_hides(dram3);
+    return rl_hides(out->core3) + rl_hides(dram3 - both);
 }
 
 /* The best of all tiles and splits.  One split of all tiles at a time: the
@@ -166,7 +170,7 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         double dram = g->dram_s + g->in_s * fill / (fill + g->k * share);
         int in = left;
         bool better = false;
-        if (s > 1 && (g->k < g->k_step * s || room <= g->dram_s))
+        if (s > 1 && (g->k < g->k_step * s || least <= rl_hides(g->dram3)))
             break;
         left = 0;
         for (int j = 0; j < in; j++) {

@@ -26,12 +26,12 @@ static struct rl_machine machine(int cc)
 
 /* Seconds at the priors but for the stack and one coefficient; those of waves as
  * fitted. */
-static double seconds(const struct rl_machine *m, double stack, const char *name,
-                      double value, const double shape[3])
+static double seconds_of(enum rl_dtype dtype, const struct rl_machine *m, double stack,
+                         const char *name, double value, const double shape[3])
 {
     const struct rl_op_type *op = rl_op_find("gemm");
     double c[RL_MAXCOEFS] = {0};
-    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], RL_DT_FP8};
+    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], dtype};
 
     for (int i = 0; op->coef[i].name; i++) {
         const char *key = op->coef[i].name;
@@ -46,6 +46,19 @@ static double seconds(const struct rl_machine *m, double stack, const char *name
             c[i] = value;
     }
     return op->time(p, m, c, NULL);
+}
+
+static double seconds(const struct rl_machine *m, double stack, const char *name,
+                      double value, const double shape[3])
+{
+    return seconds_of(RL_DT_FP8, m, stack, name, value, shape);
+}
+
+static double bf16(const struct rl_machine *m, double rows, double cols, double k)
+{
+    const double shape[] = {rows, cols, k};
+
+    return seconds_of(RL_DT_BF16, m, 0, "chain", 1.2, shape);
 }
 
 /* Seconds that `quant_cta` of 1 us adds. */
@@ -407,4 +420,39 @@ Test(kern_gemm, blackwell_counts_calls_of_a_graph_in_ticks)
     cr_expect_eq(stairs(&hopper, 0), 0);
     m.warm = 0;
     cr_expect_eq(stairs(&m, 0), 0);
+}
+
+/* Up to 8 rows (measured on B200: 4 x 3584 x 2048 6.7 us, 14 x 3584 x 2048 4.4), where k
+ * is no longer than n and n has few tiles. */
+Test(kern_gemm, cublas_takes_long_steps_up_to_8_rows)
+{
+    struct rl_machine blackwell = machine(100), hopper = machine(90);
+
+    cr_expect_gt(bf16(&blackwell, 8, 3584, 2048), 1.1 * bf16(&blackwell, 9, 3584, 2048));
+    cr_expect_leq(bf16(&blackwell, 8, 1536, 2560), bf16(&blackwell, 9, 1536, 2560));
+    cr_expect_leq(bf16(&blackwell, 8, 6144, 2048), bf16(&blackwell, 9, 6144, 2048));
+    cr_expect_leq(bf16(&hopper, 8, 3584, 2048), bf16(&hopper, 9, 3584, 2048));
+    blackwell.warm = 0;
+    cr_expect_leq(bf16(&blackwell, 8, 3584, 2048), bf16(&blackwell, 9, 3584, 2048));
+}
+
+/* An output that L2 has no room for goes to DRAM while it is stored: fast DRAM gains
+ * nothing. Of one that is little larger most still does. */
+Test(kern_gemm, output_beyond_l2_is_counted_once)
+{
+    struct rl_machine m = machine(90), fast = m;
+
+    fast.dram_peak = 1e15;
+    cr_expect_lt(bf16(&m, 16384, 16384, 32), 1.04 * bf16(&fast, 16384, 16384, 32));
+    cr_expect_gt(bf16(&m, 16384, 3662, 32), 1.04 * bf16(&fast, 16384, 3662, 32));
+}
+
+/* Multiply-adds and DRAM that take alike cost a long call less than cubes say. */
+Test(kern_gemm, long_calls_hide_more)
+{
+    struct rl_machine m = machine(90), fast = m;
+
+    fast.dram_peak = 1e15;
+    cr_expect_gt(bf16(&m, 130, 8192, 16384), 1.15 * bf16(&fast, 130, 8192, 16384));
+    cr_expect_lt(bf16(&m, 130, 65536, 51200), 1.1 * bf16(&fast, 130, 65536, 51200));
 }
