@@ -92,18 +92,6 @@ static inline double rl_cube(double x)
     return x * x * x;
 }
 
-/* Of cubes of seconds, x^1.5 and back: what SMs do and what memory does hide each other
- * better than the parts of either (powers of 3, 4.5 and 6 tried, docs/calibration.md). */
-static inline double rl_hides(double cube)
-{
-    return cube * sqrt(cube);
-}
-
-static inline double rl_hidden(double x)
-{
-    return rl_cbrt(x * x);
-}
-
 /* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */
 static inline double rl_whole(double x)
 {

@@ -29,7 +29,7 @@ struct part {
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
     double used;     /* share of the SMs that its clusters fill */
-    double least;    /* no split is faster, as try_split gives it */
+    double least;    /* cube of seconds: no split is faster */
     bool persistent;
 };
 
@@ -103,7 +103,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         cutlass2(g, &t->cta, &p);
     double chain = t->persistent ? 0 : g->chain_s / p.resident;
     double core3 = rl_cube(p.fma) + rl_cube(g->l2_idle * p.load) + rl_cube(chain);
-    p.least = rl_hides(rl_cube(per_sm) * core3) + rl_hides(g->dram3);
+    p.least = rl_cube(per_sm) * core3 + g->dram3;
     return p;
 }
 
@@ -130,7 +130,7 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
 
 /* One tile, k split into parts of `share`; dram: s of its traffic. Output that L2 has no
  * room for goes on to DRAM while the CTAs store it: what both take is counted once.
- * Seconds without the reduction, as rl_hides of their cube. */
+ * Cube of seconds without the reduction. */
 static double try_split(const struct rl_gemm *g, const struct part *p, double split,
                         double share, double dram, struct rl_gemm_best *out)
 {
@@ -148,11 +148,11 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     double stored = per * p->store, few = p->few * share;
     double both = rl_cube(stored < g->out_s ? stored : g->out_s);
     double dram3 = p->persistent ? rl_cube(dram + few) : rl_cube(dram) + rl_cube(few);
-    return rl_hides(out->core3) + rl_hides(dram3 - both);
+    return out->core3 + (dram3 - both);
 }
 
 /* The best of all tiles and splits.  One split of all tiles at a time: the
- * reduction is the same for them, so that powers compare, and a tile whose least
+ * reduction is the same for them, so that cubes compare, and a tile whose least
  * time is beyond what a split leaves is out for every further one. */
 void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, int n,
                     bool split, struct rl_gemm_best *best)
@@ -165,21 +165,21 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
             part[left++] = part_of(g, &tile[i]);
     for (int i = 0; i < (split ? NSPLITS : 1) && left; i++) {
         double s = splits[i], reduce = s > 1 ? g->reduce_s + (s + 1) * g->part_s : 0;
-        double room = best->seconds - reduce, least = rl_hides(rl_cube(room));
+        double room = best->seconds - reduce, cubes = rl_cube(room);
         double fill = g->c[RL_G_FILL], share = 1 / s;
         double dram = g->dram_s + g->in_s * fill / (fill + g->k * share);
         int in = left;
         bool better = false;
-        if (s > 1 && (g->k < g->k_step * s || least <= rl_hides(g->dram3)))
+        if (s > 1 && (g->k < g->k_step * s || cubes <= g->dram3))
             break;
         left = 0;
         for (int j = 0; j < in; j++) {
             const struct part *p = &part[j];
-            if (p->least >= least || (s > 1 && p->per_sm * s > g->split_ctas))
+            if (p->least >= cubes || (s > 1 && p->per_sm * s > g->split_ctas))
                 continue;
             double c = try_split(g, p, s, share, dram, &now);
-            if (c < least) {
-                least = c;
+            if (c < cubes) {
+                cubes = c;
                 *best = now;
                 better = true;
             }
@@ -188,6 +188,6 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         if (!better)
             continue;
         best->reduce = reduce;
-        best->seconds = reduce + rl_cbrt(rl_hidden(least));
+        best->seconds = reduce + rl_cbrt(cubes);
     }
 }

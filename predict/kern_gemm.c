@@ -3,8 +3,7 @@
  * Of the tiles that the library picks from (gemm_tiles.c) and the splits of k,
  * the fastest:
  *
- *   t = fixed + start + (sm^1.5 + memory^1.5)^(1/4.5) + reduction
- *   sm = tensor³ + l2³ + chain³, memory = dram³ + few³
+ *   t = fixed + start + (tensor³ + l2³ + dram³ + few³ + chain³)^(1/3) + reduction
  *
  *   tensor  waves of CTAs, each a·b·k multiply-adds at the rate of one SM, less
  *           for small tiles (a·b + tile·(a + b)), its pipeline's fill, the shorter the
@@ -23,7 +22,7 @@
  *           on each SM, by as much for small k as for large
  *
  * plus quantising the activations where the weights' format asks for it, which
- * the measured operator contains.  The powers join ceilings: a kernel near two of
+ * the measured operator contains.  The cubes join ceilings: a kernel near two of
  * them is slower than either (a hard maximum fits worse, docs/calibration.md).
  *
  * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
@@ -172,12 +171,10 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
  * was tuned, and then all that its SMs do hidden behind them; DRAM is not of the SMs. */
 static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 {
-    double memory =
-        rl_hides(rl_cube(best->seconds - best->reduce)) - rl_hides(best->core3);
+    double memory = rl_cube(best->seconds - best->reduce) - best->core3;
 
     best->tensor = rl_behind_tensor(rl_cbrt(best->core3), best->pipe, g->slow);
-    best->seconds =
-        best->reduce + rl_cbrt(rl_hidden(memory + rl_hides(rl_cube(best->tensor))));
+    best->seconds = best->reduce + rl_cbrt(memory + rl_cube(best->tensor));
 }
 
 /* How fast cuBLAS's mma.sync kernels read L2, as three stacks' rows show it: those of
