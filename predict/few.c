@@ -3,8 +3,8 @@
  * Which rows: around the nearest entry, a row is a direction in the space of the
  * coefficients, J_i = ∂ log t_i / ∂ (u / prior sd), and what the model misses there
  * whatever its coefficients, alike for shapes close to each other:
- *   covariance of two rows = J_i·J_k + MISFIT² exp(-d²/2)
- *   d = distance of their log sizes, in ALIKE
+ *   covariance of two rows = J_i·J_k + MISFIT² exp(-d² / 2 ALIKE²) + NOISE² of itself
+ *   d = distance of their log sizes
  *
  * The next sample is the row that takes most from the variance summed over all rows
  * (Bayesian I-optimal design, greedy): it comes out where latencies, bandwidths and
@@ -13,14 +13,16 @@
  * samples), each with its own variants;
  * the one that the samples move least from its centre wins (least cost, prior
  * included), the nearest where two are alike.
- * The samples' residuals: predictions take their share of what the fit misses near by,
- * under the same covariance (simple kriging).
+ * The samples' residuals: predictions take their share of what the fit misses near by
+ * (simple kriging).  The fit has bent to what samples far apart have in common, so that
+ * what it leaves is alike within NEAR, less than ALIKE.
  * Ignores: how long a sample takes; that a variant may be unlike all entries.
  */
 #include "few.h"
 
 #include "err.h"
 
+#include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdlib.h>
@@ -28,8 +30,9 @@
 
 enum { CANDIDATES = 12, SCORED = 200, TELLING = 3 };
 /* Log errors, as left-out rows of GEMM have them (docs/calibration.md): of the model, and
- * of a row alone; e-folds of a size within which the model's are alike. */
-static const double MISFIT = 0.1, NOISE = 0.05, ALIKE = 2;
+ * of a row alone; e-folds of a size within which the model's are alike before a fit, and
+ * after it. */
+static const double MISFIT = 0.1, NOISE = 0.07, ALIKE = 2, NEAR = 1;
 static const double STEP = 0.25;  /* of the prior sd, each way: over kinks */
 static const double BETTER = 0.8; /* a farther entry must cost so much less */
 
@@ -38,7 +41,7 @@ struct design {
     const struct rl_machine *m;
     size_t n, width, step, scored; /* rows; free coefficients; of every step-th row */
     double *j;                     /* [n][width] */
-    double *size;                  /* [n][RL_MAXPARAMS] of log sizes, in ALIKE */
+    double *size;                  /* [n][RL_MAXPARAMS] of log sizes */
     double *cov, *var;             /* [n][scored], [n]: open after what was taken */
     double *taken;                 /* [few][n] */
 };
@@ -78,27 +81,27 @@ static void derive(struct design *d, const struct rl_fit_prior *prior)
     d->width = k;
 }
 
-/* Log sizes of a call, in ALIKE. */
+/* Log sizes of a call. */
 static void sizes(const struct rl_op_type *op, const double *p, double *x)
 {
     for (int k = 0; op->param[k].name; k++)
         if (op->param[k].kind == RL_P_NUM)
-            x[k] = log(p[k] + 1) / ALIKE;
+            x[k] = log(p[k] + 1);
 }
 
-/* Covariance of what the model misses of two calls. */
-static double misfit(const double *x, const double *y)
+/* Covariance of what the model misses of two calls, alike within so many e-folds. */
+static double misfit(const double *x, const double *y, double within)
 {
     double far = 0;
     for (int k = 0; k < RL_MAXPARAMS; k++)
         far += (x[k] - y[k]) * (x[k] - y[k]);
-    return MISFIT * MISFIT * exp(-far / 2);
+    return MISFIT * MISFIT * exp(-far / (2 * within * within));
 }
 
 /* Before anything is measured. */
 static double covariance(const struct design *d, size_t a, size_t b)
 {
-    double both = misfit(d->size + a * RL_MAXPARAMS, d->size + b * RL_MAXPARAMS);
+    double both = misfit(d->size + a * RL_MAXPARAMS, d->size + b * RL_MAXPARAMS, ALIKE);
     for (size_t k = 0; k < d->width; k++)
         both += d->j[a * d->width + k] * d->j[b * d->width + k];
     return both;
@@ -227,6 +230,19 @@ static int best_fit(const struct rl_choice *c, int n, const struct rl_fit_data *
     return 0;
 }
 
+/* v = cov⁻¹ v; cov is lost.  GSL's code, also of numbers that are none. */
+static int solve(double *cov, double *v, size_t n)
+{
+    gsl_matrix_view m = gsl_matrix_view_array(cov, n, n);
+    gsl_vector_view x = gsl_vector_view_array(v, n);
+    int code = gsl_linalg_cholesky_decomp1(&m.matrix);
+    if (!code)
+        code = gsl_linalg_cholesky_svx(&m.matrix, &x.vector);
+    for (size_t i = 0; !code && i < n; i++)
+        code = isfinite(v[i]) ? GSL_SUCCESS : GSL_EDOM;
+    return code;
+}
+
 /* Weights of the samples' residuals: miss = (misfit + NOISE²)⁻¹ log(measured / fit). */
 static int krige(const struct rl_fit_data *d, struct rl_few *few, struct rl_error *err)
 {
@@ -245,15 +261,15 @@ static int krige(const struct rl_fit_data *d, struct rl_few *few, struct rl_erro
         sizes(d->op, d->row[i]->p, few->size + i * RL_MAXPARAMS);
         for (size_t k = 0; k <= i; k++)
             room[i * n + k] = room[k * n + i] =
-                misfit(few->size + i * RL_MAXPARAMS, few->size + k * RL_MAXPARAMS) +
+                misfit(few->size + i * RL_MAXPARAMS, few->size + k * RL_MAXPARAMS, NEAR) +
                 (i == k ? NOISE * NOISE : 0);
     }
-    gsl_matrix_view cov = gsl_matrix_view_array(room, n, n);
-    gsl_vector_view miss = gsl_vector_view_array(few->miss, n);
-    gsl_linalg_cholesky_decomp1(&cov.matrix); /* NOISE keeps it positive definite */
-    gsl_linalg_cholesky_svx(&cov.matrix, &miss.vector);
+    int code = solve(room, few->miss, n);
     free(room);
-    return 0;
+    return code ? rl_fail(err, RL_EVALUE, NULL, 0,
+                          "%s: cannot share what the fit leaves of %zu samples: %s",
+                          d->op->name, n, gsl_strerror(code))
+                : 0;
 }
 
 double rl_few_seconds(const struct rl_few *few, const struct rl_op_type *op,
@@ -262,7 +278,7 @@ double rl_few_seconds(const struct rl_few *few, const struct rl_op_type *op,
     double x[RL_MAXPARAMS] = {0}, missed = 0;
     sizes(op, p, x);
     for (size_t i = 0; i < few->n; i++)
-        missed += few->miss[i] * misfit(few->size + i * RL_MAXPARAMS, x);
+        missed += few->miss[i] * misfit(few->size + i * RL_MAXPARAMS, x, NEAR);
     return op->time(p, m, few->fit.coef, NULL) * exp(missed);
 }
 

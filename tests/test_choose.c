@@ -318,7 +318,8 @@ Test(few, samples_find_the_entry_that_fits)
 }
 
 /* What a fit misses of a sample goes to calls of nearly its shape and not to distant
- * ones: of 0.1 · 0.1 + 0.05 · 0.05 a row's own are a fifth. */
+ * ones: of 0.1 · 0.1 + 0.07 · 0.07 a row's own are a third, and an e-fold away in one
+ * size exp(-1/2) of the rest is left. */
 Test(few, near_calls_share_what_the_fit_misses)
 {
     struct rl_error err = {0};
@@ -340,11 +341,45 @@ Test(few, near_calls_share_what_the_fit_misses)
     memcpy(p, row[0].p, sizeof p);
     double fit = a.op->time(p, &m, few.fit.coef, NULL);
     cr_expect_gt(left, 0.01);
-    expect_near(log(rl_few_seconds(&few, a.op, p, &m) / fit), 0.8 * left, 1e-9);
+    double shared = left / (1 + 0.07 * 0.07 / (0.1 * 0.1));
+    expect_near(log(rl_few_seconds(&few, a.op, p, &m) / fit), shared, 1e-9);
+    p[RL_GEMM_N] = (p[RL_GEMM_N] + 1) * exp(1) - 1;
+    fit = a.op->time(p, &m, few.fit.coef, NULL);
+    expect_near(log(rl_few_seconds(&few, a.op, p, &m) / fit), exp(-0.5) * shared, 1e-9);
     p[RL_GEMM_M] = p[RL_GEMM_N] = p[RL_GEMM_K] = 65536;
     fit = a.op->time(p, &m, few.fit.coef, NULL);
     cr_expect_lt(fabs(log(rl_few_seconds(&few, a.op, p, &m) / fit)), 0.01 * left);
     rl_few_clear(&few);
+    drop();
+}
+
+static double no_time(const double *p, const struct rl_machine *m, const double *c,
+                      double part[RL_NBOUNDS])
+{
+    return p[RL_GEMM_M] > 1 ? rl_op_find("gemm")->time(p, m, c, part) : NAN;
+}
+
+/* A sample whose time is no number is an error, not a share of NaN for every call. */
+Test(few, a_sample_without_a_time_is_an_error)
+{
+    struct rl_error err = {0};
+    struct rl_machine m;
+    struct rl_few few;
+    load("l40s");
+    rl_machine_init(&m, device, 1);
+    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    struct rl_op_type odd = *a.op;
+    struct rl_choice one;
+    rl_choose_by(&a, &one);
+    struct rl_sample *row = rows_by(one.coef, &m);
+    const struct rl_sample *train[] = {&row[0], &row[1]};
+    odd.time = no_time;
+    a.op = &odd;
+    struct rl_fit_data d = {&odd, &m, train, 2, NULL, 1};
+    cr_expect_eq(rl_few_fit(&a, &d, &few, &err), -1);
+    cr_expect(strstr(err.text, "gemm: cannot share what the fit leaves of 2 samples"),
+              "%s", err.text);
+    cr_expect_null(few.miss);
     drop();
 }
 
