@@ -23,7 +23,8 @@
  *
  * plus quantising the activations where the weights' format asks for it, which
  * the measured operator contains.  The cubes join ceilings: a kernel near two of
- * them is slower than either (a hard maximum fits worse, docs/calibration.md).
+ * them is slower than either (a hard maximum fits worse, docs/calibration.md), though
+ * less so the longer it runs.  An output beyond L2 is stored and written to DRAM at once.
  *
  * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
  * tile to tile, so that of chain and a tile's multiply-adds the longer counts, all SMs
