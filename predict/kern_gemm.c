@@ -225,7 +225,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     g.ragged = !rl_has_tcgen05(mc) && mc->warm > 0;
     prepare(&g, mc, dt);
-    if (n > 1)
+    if (menu == RL_GEMM_SPLIT)
         reading(&g, mc);
     struct rl_gemm_best best = {.seconds = INFINITY};
     bool large = menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.m, g.n, g.k);
