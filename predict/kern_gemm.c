@@ -260,7 +260,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     g.empty_twice = !rl_has_tcgen05(mc);
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     prepare(&g, mc, dt);
-    if (n > 1)
+    if (menu == RL_GEMM_SPLIT)
         reading(&g, mc);
     struct rl_gemm_best best = {.seconds = INFINITY};
     bool large =
