@@ -47,7 +47,7 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     g->calls = 1;
     if (mc->warm > 0) {
         if (in->fill)
-            all = fmin(all, rl_whole(mc->l2_bytes / w));
+            all = fmin(all, fmax(1, rl_whole(mc->l2_bytes / w)));
         g->calls = in->alone ? 1 : all;
         double between = in->inputs > 1 ? all * (w + held) + y : all * w + held + y;
         wmiss = miss(between, room, c[RL_G_KEEP_SHARP]);

@@ -75,7 +75,8 @@ static double usable(double sm, double ctas)
  * (measured, vLLM and SGLang with the same kernel: 257 rows of 10240 x 6144 81 us, 225 of
  * 10240 x 5120 43; 1281 of 10240 x 5120 200.9, 1536 140.9; why, is not known).  Rows
  * were measured up to the multiples of 256 and one beyond: taken to hold for all that
- * leave the CTA empty, for a CTA with 1 to 127 rows of 128 shows nothing of the kind. */
+ * leave the CTA empty, for a CTA with 1 to 127 rows of 128 shows nothing of the kind, and
+ * for the tile of 256 rows too, of which no such row was measured. */
 static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t)
 {
     double area = t->a * t->b;
@@ -139,8 +140,9 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     double turns = even > p->resident ? even / p->resident : 1;
     double chain = p->persistent ? 0 : g->chain_s * share * turns;
     out->tensor = tensor_of(g, p, per, waves, share);
-    double l2 = larger(per * p->load, waves * g->port * p->full) * share;
-    out->l2 = l2 * (per < 1 ? larger(per, g->l2_idle) : 1) * g->l2_rows;
+    double rate = per < 1 ? larger(per, g->l2_idle) : 1;
+    double l2 = larger(per * p->load * rate, waves * g->port * p->full);
+    out->l2 = l2 * share * g->l2_rows;
     out->pipe = waves * share * p->area * g->pipe_s;
     out->persistent = p->persistent;
     out->per_sm = per;

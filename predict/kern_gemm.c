@@ -35,8 +35,10 @@
  * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
  * over one input, SGLang's with six inputs too, TensorRT-LLM's with as many
  * weights as fill the L2 but five at most.  What comes between two uses of an
- * operand decides whether L2 still holds it.  With machine->warm 0 the weights
- * come from DRAM.
+ * operand decides whether L2 still holds it, and on Blackwell the graph, or
+ * TensorRT-LLM's single call in fp8, lasts whole ticks (tick.h).  With machine->warm 0
+ * the weights come from DRAM.  Beside the formula: `clock` in long calls, `floor` where
+ * the host is waited for.
  *
  * Ignores: order of the CTAs where the source does not tell it (DRAM is charged once),
  * power limits but for that rate and one slow-down in long compute, and how well the
@@ -135,14 +137,14 @@ static bool quantises(const struct rl_dtype_info *dt)
 /* On tcgen05 parts cuBLAS's steps of k last twice as long up to 8 rows where k is no
  * longer than n and tiles of 64 columns do not fill half of the SMs (B200, three stacks:
  * 4 x 3584 x 2048 6.7 us, 14 x 3584 x 2048 4.4; 7 x 3072 x 1536 5.2; 6 x 1536 x 2560 4.95
- * as 10 rows). It makes 9 rows faster than 8, so it is left out within a model. */
+ * as 10 rows); TensorRT-LLM's fp8 shows nothing of it. It makes 9 rows faster than 8, so
+ * it is left out within a model. */
 static double step_times(const struct rl_machine *mc, const struct rl_gemm *g)
 {
     bool few = g->m <= 8 && g->k <= g->n && g->n <= 64 * mc->sm / 2;
 
-    return g->stack->menu == RL_GEMM_SPLIT && rl_has_tcgen05(mc) && mc->warm > 0 && few
-               ? 2
-               : 1;
+    bool cublas = g->stack->menu == RL_GEMM_SPLIT && !g->stack->alone;
+    return cublas && rl_has_tcgen05(mc) && mc->warm > 0 && few ? 2 : 1;
 }
 
 static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
@@ -180,8 +182,8 @@ static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 
 /* How fast cuBLAS's mma.sync kernels read L2, as three stacks' rows show it: those of
  * one row (or column) of tiles of 64 on sm_86 to sm_89 and of up to 32 rows on sm_120
- * slower; and where SMs are idle the others faster, up to the rate of the part, since
- * `l2` is what remains of it when all SMs work.  Neither is monotone in m: left out
+ * slower; and where SMs are idle the others faster, since `l2` is what remains of the
+ * part's rate when all SMs work.  Neither is monotone in m: left out
  * within a model. */
 static void reading(struct rl_gemm *g, const struct rl_machine *mc)
 {
