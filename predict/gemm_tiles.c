@@ -143,9 +143,8 @@ static const double ADA_LARGE_K = 2048;
 /* As three stacks' rows show it: 1024 x 3584 x 3072 takes two whole waves of 256 x 128
  * on A100 (157 us), where three of 128 x 128 would take 117; with k = 8192 it splits k.
  * Short k is no exception (256 x 16384 x 64 15.1 us, 384 x 16384 15.8, 512 x 7168 15.0:
- * two waves), but for k = 32 on sm_120 and for fp8.
- * Volta and Turing are taken as sm_80; other makers'
- * libraries (cc 0) are not cuBLAS. */
+ * two waves), but for k = 32 on sm_120 and for fp8.  Volta and Turing are taken as sm_80;
+ * other makers' libraries (cc 0) are not cuBLAS. */
 bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k)
 {
     double from_k = bytes < 2 ? 300 : cc >= 120 ? 32 : 0;
@@ -162,8 +161,8 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
         *n = 1;
         return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols, k);
     }
-    int small = which == RL_GEMM_SPLIT && cc > 80 && cc < 90 && k < ADA_LARGE_K;
-    *n = rl_gemm_fine(cc) ? NMENU : NCOARSE;
-    *n -= small * RL_GEMM_NLARGE;
-    return menu + small * RL_GEMM_NLARGE;
+    bool small = which == RL_GEMM_SPLIT && cc > 80 && cc < 90 && k < ADA_LARGE_K;
+    int first = small ? RL_GEMM_NLARGE : 0; /* the large ones come first */
+    *n = (rl_gemm_fine(cc) ? NMENU : NCOARSE) - first;
+    return menu + first;
 }

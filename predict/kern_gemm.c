@@ -142,8 +142,8 @@ static bool quantises(const struct rl_dtype_info *dt)
 static double step_times(const struct rl_machine *mc, const struct rl_gemm *g)
 {
     bool few = g->m <= 8 && g->k <= g->n && g->n <= 64 * mc->sm / 2;
-
     bool cublas = g->stack->menu == RL_GEMM_SPLIT && !g->stack->alone;
+
     return cublas && rl_has_tcgen05(mc) && mc->warm > 0 && few ? 2 : 1;
 }
 

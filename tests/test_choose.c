@@ -317,6 +317,17 @@ Test(few, samples_find_the_entry_that_fits)
     drop();
 }
 
+/* GEMM on L40S, its rows as the entry of another device says. */
+static struct rl_sample *rows_of_l40s(struct rl_ask *a, struct rl_machine *m)
+{
+    struct rl_choice one;
+    load("l40s");
+    rl_machine_init(m, device, 1);
+    *a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    rl_choose_by(a, &one);
+    return rows_by(one.coef, m);
+}
+
 /* What a fit misses of a sample goes to calls of nearly its shape and not to distant
  * ones: of 0.1 · 0.1 + 0.07 · 0.07 a row's own are a third, and an e-fold away in one
  * size exp(-1/2) of the rest is left. */
@@ -325,12 +336,8 @@ Test(few, near_calls_share_what_the_fit_misses)
     struct rl_error err = {0};
     struct rl_machine m;
     struct rl_few few;
-    load("l40s");
-    rl_machine_init(&m, device, 1);
-    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
-    struct rl_choice one;
-    rl_choose_by(&a, &one);
-    struct rl_sample *row = rows_by(one.coef, &m);
+    struct rl_ask a;
+    struct rl_sample *row = rows_of_l40s(&a, &m);
     const struct rl_sample *train[] = {&row[0]};
     row[0].seconds /= 5;
     struct rl_fit_data d = {a.op, &m, train, 1, NULL, 1};
@@ -365,13 +372,9 @@ Test(few, a_sample_without_a_time_is_an_error)
     struct rl_error err = {0};
     struct rl_machine m;
     struct rl_few few;
-    load("l40s");
-    rl_machine_init(&m, device, 1);
-    struct rl_ask a = unseen("gemm", "vllm-0.24.0", NULL, RL_DT_BF16);
+    struct rl_ask a;
+    struct rl_sample *row = rows_of_l40s(&a, &m);
     struct rl_op_type odd = *a.op;
-    struct rl_choice one;
-    rl_choose_by(&a, &one);
-    struct rl_sample *row = rows_by(one.coef, &m);
     const struct rl_sample *train[] = {&row[0], &row[1]};
     odd.time = no_time;
     a.op = &odd;
