@@ -50,6 +50,7 @@ struct rl_gemm_stack {
     bool fill;
     double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
     bool alone;  /* each call timed by itself, not all of one graph */
+    bool vector; /* a few rows go to CUDA cores, see gemm_vector.c */
 };
 
 /* One call on one machine, reduced to what the search needs. */
@@ -107,6 +108,12 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
 
 /* Seconds of quantising X. */
 double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc);
+
+/* Whether CUDA cores do the call, and its time: of *best the seconds, what multiplying
+ * takes (tensor) and the CTAs of an SM. */
+bool rl_gemm_on_vector(const struct rl_gemm *g, const struct rl_machine *mc);
+void rl_gemm_vector(const struct rl_gemm *g, const struct rl_machine *mc, double k,
+                    struct rl_gemm_best *best);
 
 /* The fastest of n tiles and, where `split`, the splits of k; best->seconds starts at
  * infinity. */

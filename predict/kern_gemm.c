@@ -55,11 +55,12 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SPLIT, 6, 6, false, 0},   /* SGLang */
     {RL_GEMM_SPLIT, 5, 1, true, 0},    /* TensorRT-LLM */
     {RL_GEMM_UNSPLIT, 6, 1, false, 0}, /* the same three, k whole */
-    {RL_GEMM_UNSPLIT, 6, 6, false, 0},    {RL_GEMM_UNSPLIT, 5, 1, true, 0},
-    {RL_GEMM_UNSPLIT, 1, 1, false, 0},    /* vLLM, block fp8 and nvfp4 */
-    {RL_GEMM_SGL, 6, 6, false, 8},        /* fp8 */
-    {RL_GEMM_VLLM, 6, 1, false, 1},       /* fp8 */
-    {RL_GEMM_SPLIT, 5, 1, true, 0, true}, /* TensorRT-LLM, fp8 */
+    {RL_GEMM_UNSPLIT, 6, 6, false, 0},
+    {RL_GEMM_UNSPLIT, 5, 1, true, 0},
+    {RL_GEMM_UNSPLIT, 1, 1, false, 0},          /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false, 8},              /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false, 1},             /* fp8 */
+    {RL_GEMM_SPLIT, 5, 1, true, 0, true, true}, /* TensorRT-LLM, fp8 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
@@ -240,6 +241,23 @@ static double hidden(const struct rl_machine *mc, const struct rl_gemm *g,
     return fmax(0, more) * longer / (longer + BOTH / mc->dram_peak);
 }
 
+/* The best of the n tiles, its clock dropped where it is long. */
+static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
+                      const struct rl_gemm_tile *tile, int n, struct rl_gemm_best *best)
+{
+    enum rl_gemm_menu menu = g->stack->menu;
+    bool large =
+        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g->wb, g->m, g->n, g->k);
+
+    rl_gemm_search(g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, g, menu),
+                   best);
+    if (g->slow > 1)
+        behind_tensor(g, best);
+    best->seconds -= hidden(mc, g, best);
+    double held = g->slow > 1 || best->persistent ? 0 : g->c[RL_G_CLOCK]; /* sustained */
+    best->seconds *= 1 + held * (1 - exp(-best->tensor / THERMAL_S));
+}
+
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
                          double part[RL_NBOUNDS])
 {
@@ -265,16 +283,11 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (menu == RL_GEMM_SPLIT)
         reading(&g, mc);
     struct rl_gemm_best best = {.seconds = INFINITY};
-    bool large =
-        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g.wb, g.m, g.n, g.k);
-    rl_gemm_search(&g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, &g, menu),
-                   &best);
-    if (g.slow > 1)
-        behind_tensor(&g, &best);
-    best.seconds -= hidden(mc, &g, &best);
-
-    double held = g.slow > 1 || best.persistent ? 0 : c[RL_G_CLOCK]; /* sustained */
-    double t = best.seconds * (1 + held * (1 - exp(-best.tensor / THERMAL_S)));
+    if (rl_gemm_on_vector(&g, mc))
+        rl_gemm_vector(&g, mc, k, &best);
+    else
+        on_tensor(&g, mc, tile, n, &best);
+    double t = best.seconds;
     double start = c[RL_G_START] * fmin(best.per_sm, 1);
     t += (c[RL_G_FIXED] + start) * RL_GEMM_US;
     if (quantises(dt))
