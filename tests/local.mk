@@ -20,6 +20,7 @@ unit_tests = \
 	tests/test_kernel.t \
 	tests/test_kern_attention.t \
 	tests/test_kern_gemm.t \
+	tests/test_kern_gemm_vector.t \
 	tests/test_kern_moe_comm.t \
 	tests/test_labels.t \
 	tests/test_model.t \
@@ -144,6 +145,7 @@ EXTRA_DIST += \
 	tests/layers.txt \
 	tests/reproduce \
 	tests/tap.sh \
+	tests/gemm_test.h \
 	tests/op_test.h \
 	tests/rows_test.h \
 	tests/subject.h \

@@ -1,65 +1,6 @@
 /* GEMM as vLLM, sgl-kernel and cuBLAS run it: what their sources and rows say of tiles,
  * clusters, quantising and stores, at the priors. */
-#include "gemm_tiles.h"
-#include "op_test.h"
-
-enum { SGL = 7, VLLM = 8 }; /* rows of stacks[] */
-
-/* Of round numbers, with B200's 148 SMs, or H100's 132. */
-static struct rl_machine machine(int cc)
-{
-    struct rl_machine m = {.sm = cc < 100 ? 132 : 148,
-                           .clock_hz = 2e9,
-                           .dram_peak = 8e12,
-                           .dram = 7e12,
-                           .l2_bw = 9e12,
-                           .l2_bytes = 1e8,
-                           .cc = cc,
-                           .warm = 1};
-
-    for (int u = 0; u < RL_NUNITS; u++) {
-        m.peak[u] = 4e15;
-        m.rate[u] = 3e15;
-    }
-    return m;
-}
-
-/* Seconds at the priors but for the stack and one coefficient; those of waves as
- * fitted. */
-static double seconds_of(enum rl_dtype dtype, const struct rl_machine *m, double stack,
-                         const char *name, double value, const double shape[3])
-{
-    const struct rl_op_type *op = rl_op_find("gemm");
-    double c[RL_MAXCOEFS] = {0};
-    double p[RL_MAXPARAMS] = {shape[0], shape[1], shape[2], dtype};
-
-    for (int i = 0; op->coef[i].name; i++) {
-        const char *key = op->coef[i].name;
-        c[i] = op->coef[i].prior;
-        if (!strcmp(key, "stack"))
-            c[i] = stack;
-        else if (!strcmp(key, "wave"))
-            c[i] = 1;
-        else if (!strcmp(key, "quant_bw"))
-            c[i] = 1e-6; /* bound by instructions alone */
-        else if (!strcmp(key, name))
-            c[i] = value;
-    }
-    return op->time(p, m, c, NULL);
-}
-
-static double seconds(const struct rl_machine *m, double stack, const char *name,
-                      double value, const double shape[3])
-{
-    return seconds_of(RL_DT_FP8, m, stack, name, value, shape);
-}
-
-static double bf16(const struct rl_machine *m, double rows, double cols, double k)
-{
-    const double shape[] = {rows, cols, k};
-
-    return seconds_of(RL_DT_BF16, m, 0, "chain", 1.2, shape);
-}
+#include "gemm_test.h"
 
 /* Seconds that `quant_cta` of 1 us adds. */
 static double quantising(const struct rl_machine *m, double stack, double rows, double k)
@@ -433,7 +374,6 @@ static double beyond(const struct rl_machine *m, double stack, double calls)
  * in fp8 by itself; within a model there are none. */
 Test(kern_gemm, blackwell_counts_calls_of_a_graph_in_ticks)
 {
-    enum { TRTLLM_FP8 = 9 };
     struct rl_machine m = machine(120), hopper = machine(90);
     int six = stairs(&m, 0), one = stairs(&m, TRTLLM_FP8);
 
