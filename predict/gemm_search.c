@@ -87,11 +87,12 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     if (g->empty_twice && t->persistent && rl_whole(g->m / t->a) < high * t->cm)
         high++;
     double per_sm = t->cm * high * grid_n / used;
+    double read = g->m / grid_m + t->beyond * fmax(0, t->a - g->m / grid_m);
     struct part p = {
         .per_sm = per_sm,
         .area = area,
-        .fma = g->fma_s * (area + g->c[RL_G_TILE] * (t->a + t->b)),
-        .load = g->l2_s * read_bytes(g, t, g->m / grid_m, g->n / grid_n),
+        .fma = g->fma_s * (area + g->c[RL_G_TILE] * (t->a + t->b)) * fmax(1, t->slow),
+        .load = g->l2_s * read_bytes(g, t, read, g->n / grid_n),
         .full = g->l2_s * read_bytes(g, t, rows, cols),
         .resident = 1,
         .store = g->epilogue_s * RL_GEMM_OUT * rows * cols,

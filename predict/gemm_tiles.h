@@ -21,13 +21,17 @@ struct rl_gemm_tile {
     double below;    /* up to so many rows a lower tile of the menu does better */
     bool persistent; /* known to have CTAs that stay and take tile after tile */
     struct rl_gemm_cta cta;
+    double slow;   /* times as long as they should its multiply-adds take; 0: once */
+    double beyond; /* rows of X that one of its rows beyond m costs L2 */
 };
 
 enum rl_gemm_menu {
     RL_GEMM_SPLIT,   /* the best tile, k split where that helps: cuBLAS */
     RL_GEMM_UNSPLIT, /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
     RL_GEMM_SGL,     /* the table of sgl-kernel */
-    RL_GEMM_VLLM     /* the table of vLLM */
+    RL_GEMM_VLLM,    /* the table of vLLM */
+    RL_GEMM_DEEP,    /* DeepGEMM's own choice, of 2026 */
+    RL_GEMM_DEEP_TRT /* that of TensorRT-LLM, its first release on sm_90 */
 };
 
 enum {
@@ -38,6 +42,11 @@ enum {
 /* Matrix units fed by wgmma or tcgen05 (compute capability 9 to 11), others by
  * mma.sync. */
 bool rl_gemm_fine(int cc);
+
+/* The tile that DeepGEMM takes for a call of so many rows, columns and k on a part of sm
+ * SMs; first: TensorRT-LLM's copy. */
+struct rl_gemm_tile rl_gemm_deep(bool first, int cc, double sm, double m, double n,
+                                 double k);
 
 /* The tiles that a library considers for m × n × k on a device of compute
  * capability cc; *n of them. */

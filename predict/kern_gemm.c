@@ -61,26 +61,32 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SGL, 6, 6, false, 8},              /* fp8 */
     {RL_GEMM_VLLM, 6, 1, false, 1},             /* fp8 */
     {RL_GEMM_SPLIT, 5, 1, true, 0, true, true}, /* TensorRT-LLM, fp8 */
+    {RL_GEMM_DEEP, 6, 6, false, 0},             /* block fp8: SGLang */
+    {RL_GEMM_DEEP, 5, 1, true, 0},              /* TensorRT-LLM */
+    {RL_GEMM_DEEP_TRT, 5, 1, true, 0},          /* the same on sm_90 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
-/* Which row of stacks[] it is follows the stack, and for fp8 the name of its kernel. */
+/* Which row of stacks[] it is follows the stack and in fp8 the name of its kernel. */
 double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype dtype,
                           int i)
 {
     static const struct {
         const char *runtime, *impl;
-        bool fp8;
+        enum rl_dtype dtype;
         int stack;
-    } rows[] = {{"vllm", "", false, 0},
-                {"sglang", "", false, 1},
-                {"trtllm", "", false, 2},
-                {"sglang", "sglang_sgl_kernel_fp8", true, 7},
-                {"vllm", "CutlassFP8ScaledMM", true, 8},
-                {"trtllm", "torch_flow", true, 9}};
-    bool fp8 = dtype == RL_DT_FP8, halves = dtype == RL_DT_BF16 || dtype == RL_DT_FP16;
-    for (size_t k = 0; (fp8 || halves) && k < sizeof rows / sizeof *rows; k++)
-        if (rows[k].fp8 == fp8 && rl_begins(runtime, rows[k].runtime) &&
+    } rows[] = {{"vllm", "", RL_DT_BF16, 0},
+                {"sglang", "", RL_DT_BF16, 1},
+                {"trtllm", "", RL_DT_BF16, 2},
+                {"sglang", "sglang_sgl_kernel_fp8", RL_DT_FP8, 7},
+                {"vllm", "CutlassFP8ScaledMM", RL_DT_FP8, 8},
+                {"trtllm", "torch_flow", RL_DT_FP8, 9},
+                {"sglang", "sglang_deepgemm", RL_DT_FP8_BLOCK, 10},
+                {"trtllm", "deepgemm", RL_DT_FP8_BLOCK, 11}};
+    if (dtype == RL_DT_FP16)
+        dtype = RL_DT_BF16;
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        if (rows[k].dtype == dtype && rl_begins(runtime, rows[k].runtime) &&
             rl_begins(impl, rows[k].impl))
             return rows[k].stack;
     return NAN;
@@ -258,6 +264,25 @@ static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
     best->seconds *= 1 + held * (1 - exp(-best->tensor / THERMAL_S));
 }
 
+/* What the stack's library takes its tile from on this machine: *n of them, *own where it
+ * is DeepGEMM's. */
+static const struct rl_gemm_tile *tiles_of(const struct rl_gemm *g,
+                                           const struct rl_machine *mc, double k,
+                                           struct rl_gemm_tile *own, int *n)
+{
+    enum rl_gemm_menu menu = g->stack->menu;
+
+    if (menu == RL_GEMM_DEEP || menu == RL_GEMM_DEEP_TRT) {
+        if (rl_gemm_fine(mc->cc)) {
+            *own = rl_gemm_deep(menu == RL_GEMM_DEEP_TRT, mc->cc, mc->sm, g->m, g->n, k);
+            *n = 1;
+            return own;
+        }
+        menu = RL_GEMM_UNSPLIT; /* no such kernels: as another library */
+    }
+    return rl_gemm_tiles(menu, mc->cc, g->m, g->n, k, n);
+}
+
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
                          double part[RL_NBOUNDS])
 {
@@ -271,7 +296,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     double k = p[RL_GEMM_K];
     int n;
     enum rl_gemm_menu menu = g.stack->menu;
-    const struct rl_gemm_tile *tile = rl_gemm_tiles(menu, mc->cc, g.m, g.n, k, &n);
+    struct rl_gemm_tile own;
+    const struct rl_gemm_tile *tile = tiles_of(&g, mc, k, &own, &n);
     g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * rl_whole(k / g.k_step);
     rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);

@@ -6,6 +6,7 @@ unit_tests = \
 	tests/test_device.t \
 	tests/test_dtype.t \
 	tests/test_err.t \
+	tests/test_gemm_deep.t \
 	tests/test_ggml.t \
 	tests/test_ggml_experts.t \
 	tests/test_gguf.t \

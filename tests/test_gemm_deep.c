@@ -1,0 +1,108 @@
+/* The tiles of DeepGEMM's own choice, worked out from its source by another program. */
+#include "gemm_test.h"
+
+struct want {
+    double m, n, k, a, b, cm, cn;
+};
+
+static void expect_tiles(bool first, int cc, double sm, const struct want *w, int n)
+{
+    for (int i = 0; i < n; i++, w++) {
+        struct rl_gemm_tile t = rl_gemm_deep(first, cc, sm, w->m, w->n, w->k);
+        cr_expect(t.a == w->a && t.b == w->b && t.cm == w->cm && t.cn == w->cn,
+                  "%g x %g x %g: %g x %g, clusters of %g x %g", w->m, w->n, w->k, t.a,
+                  t.b, t.cm, t.cn);
+    }
+}
+#define expect_tiles(first, cc, sm, w)                                                   \
+    expect_tiles(first, cc, sm, w, (int)(sizeof(w) / sizeof *(w)))
+
+/* Up to 32 rows operands are swapped; from 1024 on two CTAs share X where columns come
+ * out even. */
+Test(gemm_deep, first_release)
+{
+    static const struct want w[] = {
+        {1, 4096, 4096, 16, 128, 1, 1},     {32, 4096, 7168, 16, 128, 1, 1},
+        {33, 4096, 7168, 64, 32, 1, 1},     {64, 2048, 5120, 64, 16, 1, 1},
+        {65, 2048, 8192, 128, 16, 1, 1},    {256, 12288, 3072, 128, 96, 1, 1},
+        {1023, 4096, 4096, 128, 128, 1, 1}, {1024, 4096, 4096, 128, 128, 1, 2},
+        {1024, 24, 128, 128, 16, 1, 1},     {32768, 65536, 128, 128, 128, 1, 2},
+    };
+
+    expect_tiles(true, 90, 132, w);
+    cr_expect_gt(rl_gemm_deep(true, 90, 132, 65, 2048, 8192).beyond, 1);
+}
+
+/* 2561 x 1536: two layouts take the same cycles but for what is rounded. */
+Test(gemm_deep, of_2026_on_hopper)
+{
+    static const struct want w[] = {
+        {1, 4096, 4096, 16, 32, 1, 1},       {16, 16384, 4096, 16, 128, 1, 1},
+        {17, 4096, 7168, 32, 32, 1, 1},      {33, 2048, 1024, 64, 16, 1, 1},
+        {256, 12288, 3072, 128, 192, 1, 1},  {192, 12288, 4096, 64, 144, 2, 1},
+        {2561, 1536, 7168, 128, 128, 1, 2},  {2561, 1536, 768, 256, 128, 1, 1},
+        {4096, 7168, 2048, 256, 128, 1, 2},  {1025, 8192, 16384, 128, 192, 2, 1},
+        {193, 16384, 65536, 256, 128, 1, 1}, {161, 7168, 1536, 64, 96, 2, 1},
+        {512, 2048, 16384, 64, 128, 1, 1},   {4096, 10240, 768, 256, 128, 1, 2},
+    };
+
+    expect_tiles(false, 90, 132, w);
+}
+
+Test(gemm_deep, of_2026_on_blackwell)
+{
+    static const struct want w[] = {
+        {1, 4096, 4096, 16, 128, 1, 2},     {33, 4096, 7168, 16, 128, 1, 2},
+        {128, 7168, 2048, 64, 128, 1, 2},   {256, 256, 256, 128, 16, 2, 1},
+        {4096, 7168, 2048, 128, 224, 2, 1}, {3841, 128, 3584, 128, 32, 1, 1},
+        {8, 64, 128, 32, 16, 1, 1},         {32768, 65536, 128, 256, 128, 1, 2},
+        {65, 96, 512, 128, 16, 1, 1},
+    };
+
+    expect_tiles(false, 100, 148, w);
+    expect_tiles(true, 100, 148, w); /* TensorRT-LLM's too */
+}
+
+/* One wave of large tiles alone: 193 x 12288 x 5120 of H100 106 us, 192 rows less. */
+Test(gemm_deep, large_tiles_alone_multiply_slowly)
+{
+    enum { DEEP = 10, UNSPLIT = 4 };
+    static const double slow[] = {256, 12288, 65536}, quick[] = {192, 12288, 65536};
+    struct rl_machine m = machine(90);
+
+    cr_expect_gt(rl_gemm_deep(false, 90, 132, 256, 12288, 3072).slow, 3);
+    cr_expect_leq(rl_gemm_deep(false, 90, 132, 192, 12288, 4096).slow, 1);
+    cr_expect_leq(rl_gemm_deep(false, 90, 132, 4096, 7168, 2048).slow, 1);
+    m.dram_peak = m.dram = m.l2_bw = 1e15; /* multiply-adds bind */
+    cr_expect_gt(seconds_of(RL_DT_FP8_BLOCK, &m, DEEP, "chain", 0.1, slow),
+                 2 * seconds_of(RL_DT_FP8_BLOCK, &m, DEEP, "chain", 0.1, quick));
+    m.cc = 89; /* no such kernels */
+    expect_near(seconds_of(RL_DT_FP8_BLOCK, &m, DEEP, "chain", 0.1, slow),
+                seconds_of(RL_DT_FP8_BLOCK, &m, UNSPLIT, "chain", 0.1, slow), 1e-9);
+}
+
+/* Rows beyond m cost L2 more than rows: 129 of two tiles, 256 as many CTAs. */
+Test(gemm_deep, rows_beyond_m_are_read_at_length)
+{
+    enum { DEEP_TRT = 12 };
+    static const double some[] = {129, 768, 65536}, all[] = {256, 768, 65536};
+    struct rl_machine m = machine(90);
+
+    m.l2_bw = 1e12; /* what binds */
+    cr_expect_gt(seconds_of(RL_DT_FP8_BLOCK, &m, DEEP_TRT, "chain", 0.1, some),
+                 1.3 * seconds_of(RL_DT_FP8_BLOCK, &m, DEEP_TRT, "chain", 0.1, all));
+}
+
+Test(gemm_deep, known_by_the_name_of_the_kernel)
+{
+    const struct rl_op_type *op = rl_op_find("gemm");
+
+    cr_expect_eq(
+        op->known("sglang-0.5.14", "sglang_deepgemm_gemm_nt", RL_DT_FP8_BLOCK, 0), 10);
+    cr_expect_eq(op->known("trtllm-1.3.0", "deepgemm", RL_DT_FP8_BLOCK, 0), 11);
+    cr_expect(isnan(op->known("trtllm-1.3.0", "torch_flow", RL_DT_FP8_BLOCK, 0)));
+    cr_expect(
+        isnan(op->known("vllm-0.24.0", "DeepGemmFp8BlockScaledMM", RL_DT_FP8_BLOCK, 0)));
+    cr_expect_eq(op->known("trtllm-1.3.0", "torch_flow", RL_DT_FP8, 0), 9);
+    cr_expect_eq(op->known("vllm-0.24.0", "vllm", RL_DT_FP16, 0), 0);
+}
