@@ -1,15 +1,15 @@
-/* The tile that DeepGEMM compiles for a call in fp8 with block scales (128 along k), by
- * its source.  It enumerates tiles, counts the waves they make on the part and takes one:
+/* Tiles of a call in fp8 with block scales (128 along k) by the sources that choose them.
+ * DeepGEMM enumerates tiles, counts the waves they make on the part and takes one:
  *
- *   TensorRT-LLM's copy for sm_90 (cpp/tensorrt_llm/kernels/cutlass_kernels/
- *     fp8_blockscale_gemm, deep_gemm/compiler.cuh, of the first release): 64 or 128 rows,
- *     of the widths 16 to 128 that of the fewest waves, then that of the fullest last
- *     one; a few rows with operands swapped
- *   deepseek-ai/DeepGEMM of 2026 (csrc/jit_kernels/heuristics/{sm90,sm100}.hpp; SGLang,
- *     and TensorRT-LLM on sm_100): on sm_90 the least cycles of shared memory and L2; on
- *     sm_100 one wave, then clusters, fewer waves, a fuller last one, smaller tiles
+ *   deepseek-ai/DeepGEMM of 2026 (csrc/jit_kernels/heuristics/{sm90,sm100}.hpp; SGLang's,
+ *     and TensorRT-LLM's on sm_100): on sm_90 the least cycles of shared memory and L2,
+ * on sm_100 one wave, then clusters, fewer waves, a fuller last one, smaller tiles its
+ * first release, of which TensorRT-LLM has a copy on sm_90 (kernels/cutlass_kernels/
+ *     fp8_blockscale_gemm): 64 or 128 rows, of the widths 16 to 128 that of the fewest
+ *     waves, then that of the fullest last one; below 32 rows with operands swapped
  *
- * vLLM's is of some time between them and is left to the search.
+ * TensorRT-LLM (fp8_blockscale_gemm_kernel.cuh) has one tile on sm_89 and, by its rows,
+ * two on sm_120.  vLLM's DeepGEMM is of some time between and is left to the search.
  * Ignores: stages but for what they rule out.
  */
 #include "gemm_tiles.h"
@@ -54,9 +54,9 @@ static struct rl_gemm_tile tile_of(const struct layout *l)
         .a = (double)l->m, .b = (double)l->n, .cm = (double)l->cm, .cn = (double)l->cn};
 }
 
-/* Up to so many rows TensorRT-LLM swaps the operands (64 and 0 fit its rows worse, 16 as
- * well), and from so many on two CTAs share X. */
-enum { SWAPPED = 32, SHARING = 1024 };
+/* TensorRT-LLM swaps the operands below so many rows, and two CTAs share X from so many.
+ */
+enum { UNSWAPPED = 32, SHARING = 1024 };
 /* A row of its tile beyond m costs L2 more than one that is read: TMA's filling of what
  * is out of bounds (1, 2, 3 and 5 give left-out shapes 3.9, 3.6, 3.8 and 4.2 %, 0 4.2;
  * DeepGEMM's later sources call it "TMA L2 OOB bound").  Other libraries' rows show none.
@@ -65,7 +65,7 @@ static const double BEYOND = 2.5;
 
 static struct rl_gemm_tile first_release(const struct call *c)
 {
-    bool swap = c->m <= SWAPPED;
+    bool swap = c->m < UNSWAPPED;
     struct call as = {c->sm, swap ? c->n : c->m, swap ? c->m : c->n, c->k};
     int64_t m = as.m <= 64 ? 64 : 128;
     struct layout best = layout_of(&as, m, 16);
@@ -200,11 +200,32 @@ static struct rl_gemm_tile sm100(const struct call *c)
     return tile_of(&best);
 }
 
-struct rl_gemm_tile rl_gemm_deep(bool first, int cc, double sm, double m, double n,
-                                 double k)
+static struct call call_of(double sm, double m, double n, double k)
 {
-    struct call c = {(int64_t)ceil(sm), (int64_t)ceil(m), (int64_t)ceil(n),
-                     (int64_t)ceil(k)};
+    return (struct call){(int64_t)ceil(sm), (int64_t)ceil(m), (int64_t)ceil(n),
+                         (int64_t)ceil(k)};
+}
 
-    return cc >= 100 ? sm100(&c) : first ? first_release(&c) : sm90(&c);
+struct rl_gemm_tile rl_gemm_deep(int cc, double sm, double m, double n, double k)
+{
+    struct call c = call_of(sm, m, n, k);
+
+    return cc >= 100 ? sm100(&c) : sm90(&c);
+}
+
+/* Of sm_120 the source names the first; 64 rows from 33 on are by the rows of RTX PRO
+ * 6000 (33 to 96 rows of 128 x 7168 19.5 to 30 us; 32 or 64 rows throughout are worse).
+ */
+static const struct rl_gemm_tile TRT_LOW = {.a = 32, .b = 128, .cm = 1, .cn = 1};
+static const struct rl_gemm_tile TRT_HIGH = {.a = 64, .b = 128, .cm = 1, .cn = 1};
+
+struct rl_gemm_tile rl_gemm_trt_block(int cc, double sm, double m, double n, double k)
+{
+    struct call c = call_of(sm, m, n, k);
+
+    if (cc < 90)
+        return TRT_LOW;
+    if (cc >= 120)
+        return m <= TRT_LOW.a ? TRT_LOW : TRT_HIGH;
+    return cc >= 100 ? sm100(&c) : first_release(&c);
 }

@@ -26,12 +26,12 @@ struct rl_gemm_tile {
 };
 
 enum rl_gemm_menu {
-    RL_GEMM_SPLIT,   /* the best tile, k split where that helps: cuBLAS */
-    RL_GEMM_UNSPLIT, /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
-    RL_GEMM_SGL,     /* the table of sgl-kernel */
-    RL_GEMM_VLLM,    /* the table of vLLM */
-    RL_GEMM_DEEP,    /* DeepGEMM's own choice, of 2026 */
-    RL_GEMM_DEEP_TRT /* that of TensorRT-LLM, its first release on sm_90 */
+    RL_GEMM_SPLIT,    /* the best tile, k split where that helps: cuBLAS */
+    RL_GEMM_UNSPLIT,  /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
+    RL_GEMM_SGL,      /* the table of sgl-kernel */
+    RL_GEMM_VLLM,     /* the table of vLLM */
+    RL_GEMM_DEEP,     /* DeepGEMM's own choice, of 2026 */
+    RL_GEMM_TRT_BLOCK /* TensorRT-LLM's for block fp8 */
 };
 
 enum {
@@ -43,10 +43,10 @@ enum {
  * mma.sync. */
 bool rl_gemm_fine(int cc);
 
-/* The tile that DeepGEMM takes for a call of so many rows, columns and k on a part of sm
- * SMs; first: TensorRT-LLM's copy. */
-struct rl_gemm_tile rl_gemm_deep(bool first, int cc, double sm, double m, double n,
-                                 double k);
+/* The tile that DeepGEMM (sm_90 to sm_110) and TensorRT-LLM (from sm_89 on) take for so
+ * many rows, columns and k of block fp8 on a part of sm SMs. */
+struct rl_gemm_tile rl_gemm_deep(int cc, double sm, double m, double n, double k);
+struct rl_gemm_tile rl_gemm_trt_block(int cc, double sm, double m, double n, double k);
 
 /* The tiles that a library considers for m × n × k on a device of compute
  * capability cc; *n of them. */

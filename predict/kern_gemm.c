@@ -61,9 +61,8 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_SGL, 6, 6, false, 8},              /* fp8 */
     {RL_GEMM_VLLM, 6, 1, false, 1},             /* fp8 */
     {RL_GEMM_SPLIT, 5, 1, true, 0, true, true}, /* TensorRT-LLM, fp8 */
-    {RL_GEMM_DEEP, 6, 6, false, 0},             /* block fp8: SGLang */
-    {RL_GEMM_DEEP, 5, 1, true, 0},              /* TensorRT-LLM */
-    {RL_GEMM_DEEP_TRT, 5, 1, true, 0},          /* the same on sm_90 */
+    {RL_GEMM_DEEP, 6, 6, false, 0},             /* SGLang, block fp8 */
+    {RL_GEMM_TRT_BLOCK, 5, 1, true, 0},         /* TensorRT-LLM, block fp8 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
@@ -82,7 +81,7 @@ double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype d
                 {"vllm", "CutlassFP8ScaledMM", RL_DT_FP8, 8},
                 {"trtllm", "torch_flow", RL_DT_FP8, 9},
                 {"sglang", "sglang_deepgemm", RL_DT_FP8_BLOCK, 10},
-                {"trtllm", "deepgemm", RL_DT_FP8_BLOCK, 11}};
+                {"trtllm", "", RL_DT_FP8_BLOCK, 11}};
     if (dtype == RL_DT_FP16)
         dtype = RL_DT_BF16;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
@@ -264,23 +263,22 @@ static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
     best->seconds *= 1 + held * (1 - exp(-best->tensor / THERMAL_S));
 }
 
-/* What the stack's library takes its tile from on this machine: *n of them, *own where it
- * is DeepGEMM's. */
+/* What the stack's library takes its tile from: *n of them, *own where a source tells the
+ * one.  On parts that it has no such kernel for it is as another library. */
 static const struct rl_gemm_tile *tiles_of(const struct rl_gemm *g,
                                            const struct rl_machine *mc, double k,
                                            struct rl_gemm_tile *own, int *n)
 {
     enum rl_gemm_menu menu = g->stack->menu;
 
-    if (menu == RL_GEMM_DEEP || menu == RL_GEMM_DEEP_TRT) {
-        if (rl_gemm_fine(mc->cc)) {
-            *own = rl_gemm_deep(menu == RL_GEMM_DEEP_TRT, mc->cc, mc->sm, g->m, g->n, k);
-            *n = 1;
-            return own;
-        }
-        menu = RL_GEMM_UNSPLIT; /* no such kernels: as another library */
-    }
-    return rl_gemm_tiles(menu, mc->cc, g->m, g->n, k, n);
+    *n = 1;
+    if (menu == RL_GEMM_DEEP && rl_gemm_fine(mc->cc))
+        *own = rl_gemm_deep(mc->cc, mc->sm, g->m, g->n, k);
+    else if (menu == RL_GEMM_TRT_BLOCK && mc->cc >= 89)
+        *own = rl_gemm_trt_block(mc->cc, mc->sm, g->m, g->n, k);
+    else
+        return rl_gemm_tiles(menu, mc->cc, g->m, g->n, k, n);
+    return own;
 }
 
 double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const double *c,
