@@ -67,6 +67,8 @@ struct rl_gemm {
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     bool empty_twice;        /* see part_of */
     double split_ctas;       /* no split beyond so many CTAs per SM */
+    double most_parts;       /* of k */
+    bool no_square;          /* the library takes no 128 x 128 */
     double epilogue_s;       /* of one byte */
     double ramp_s;           /* per wave */
     double dram_s, few_s;    /* all bytes; the same with one CTA per SM */

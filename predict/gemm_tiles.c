@@ -136,22 +136,39 @@ bool rl_gemm_fine(int cc)
     return cc >= 90 && cc < 120;
 }
 
-/* On sm_86 to sm_89 cuBLAS takes no tile above 128 x 128 below this k (L40S, three
- * stacks). */
-static const double ADA_LARGE_K = 2048;
+/* On sm_86 to sm_89 cuBLAS takes no tile above 128 x 128 below this k of two bytes each
+ * (L40S, three stacks: in bf16 at k = 512 time is waves of 128 x 128, at 1024 and 1536 of
+ * 256 x 128; in fp8 from 2048 on). */
+static const double ADA_LARGE_K = 1000;
+
+static bool no_large(int cc, double k)
+{
+    return cc > 80 && cc < 90 && k < ADA_LARGE_K;
+}
 
 /* As three stacks' rows show it: 1024 x 3584 x 3072 takes two whole waves of 256 x 128
  * on A100 (157 us), where three of 128 x 128 would take 117; with k = 8192 it splits k.
+ * On L40S 4.2 to 9 waves of 128 x 128 at k = 1536 take 52 to 60 us for each wave of 256 x
+ * 128, whole waves counted (3328 x 2560 113 us, 3840 x 2560 162.5, 4352 x 2560 156.7).
  * Short k is no exception (256 x 16384 x 64 15.1 us, 384 x 16384 15.8, 512 x 7168 15.0:
  * two waves), but for k = 32 on sm_120 and for fp8.  Volta and Turing are taken as sm_80;
  * other makers' libraries (cc 0) are not cuBLAS. */
 bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k)
 {
-    double from_k = bytes < 2 ? 300 : cc >= 120 ? 32 : 0;
-    double to_k = cc >= 120 ? 2100 : cc >= 70 && cc <= 80 ? 6600 : 0;
+    bool ada = cc > 80 && cc < 90 && bytes >= 2;
+    double from_k = bytes < 2 ? 300 : ada ? ADA_LARGE_K : cc >= 120 ? 32 : 0;
+    double to_k = cc >= 120 ? 2100 : ada ? 12000 : cc >= 70 && cc <= 80 ? 6600 : 0;
     double tall = ceil(m / 256) * ceil(n / 128), wide = ceil(m / 128) * ceil(n / 256);
 
     return m > 64 && k > from_k && k <= to_k && fmin(tall, wide) > sm;
+}
+
+/* Beyond the k up to which it keeps to large tiles on sm_120, cuBLAS has others for less
+ * than a wave too: without 128 x 128 in the menu three stacks of RTX PRO 6000 fit better,
+ * most of all at k of 4096 to 8192; at k of 256 to 2048 it has it, and so has fp8. */
+bool rl_gemm_no_square(int cc, double bytes, double k)
+{
+    return cc >= 120 && bytes >= 2 && k > 2100;
 }
 
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
@@ -161,7 +178,7 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
         *n = 1;
         return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols, k);
     }
-    bool small = which == RL_GEMM_SPLIT && cc > 80 && cc < 90 && k < ADA_LARGE_K;
+    bool small = which == RL_GEMM_SPLIT && no_large(cc, k);
     int first = small ? RL_GEMM_NLARGE : 0; /* the large ones come first */
     *n = (rl_gemm_fine(cc) ? NMENU : NCOARSE) - first;
     return menu + first;

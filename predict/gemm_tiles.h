@@ -49,12 +49,15 @@ struct rl_gemm_tile rl_gemm_deep(int cc, double sm, double m, double n, double k
 struct rl_gemm_tile rl_gemm_trt_block(int cc, double sm, double m, double n, double k);
 
 /* The tiles that a library considers for m × n × k on a device of compute
- * capability cc; *n of them. */
+ * capability cc; *n of them.  RL_GEMM_SPLIT takes k as of two bytes each. */
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu menu, int cc, double m,
                                          double cols, double k, int *n);
 
 /* Whether cuBLAS takes a large tile and leaves k whole although the CTAs do not fill
  * their last wave on an SM count of sm; bytes: of an element of W. */
 bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k);
+
+/* Whether cuBLAS takes no 128 x 128 for a k this long; bytes: of an element of W. */
+bool rl_gemm_no_square(int cc, double bytes, double k);
 
 #endif

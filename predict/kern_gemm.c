@@ -132,6 +132,7 @@ static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k who
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
+static const double MMA_PARTS = 32;               /* see gemm_search.c */
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
@@ -270,6 +271,7 @@ static const struct rl_gemm_tile *tiles_of(const struct rl_gemm *g,
                                            struct rl_gemm_tile *own, int *n)
 {
     enum rl_gemm_menu menu = g->stack->menu;
+    double halves = menu == RL_GEMM_SPLIT ? k * g->xb / 2 : k;
 
     *n = 1;
     if (menu == RL_GEMM_DEEP && rl_gemm_fine(mc->cc))
@@ -277,7 +279,7 @@ static const struct rl_gemm_tile *tiles_of(const struct rl_gemm *g,
     else if (menu == RL_GEMM_TRT_BLOCK && mc->cc >= 89)
         *own = rl_gemm_trt_block(mc->cc, mc->sm, g->m, g->n, k);
     else
-        return rl_gemm_tiles(menu, mc->cc, g->m, g->n, k, n);
+        return rl_gemm_tiles(menu, mc->cc, g->m, g->n, halves, n);
     return own;
 }
 
@@ -303,6 +305,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
     g.empty_twice = !rl_has_tcgen05(mc);
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
+    g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
+    g.no_square = menu == RL_GEMM_SPLIT && rl_gemm_no_square(mc->cc, g.wb, k);
     prepare(&g, mc, dt);
     if (menu == RL_GEMM_SPLIT)
         reading(&g, mc);
