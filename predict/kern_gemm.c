@@ -124,11 +124,12 @@ const struct rl_coef rl_kern_gemm_coef[] = {
 
 /* s beyond whole ticks (tick.h) of a timing: 0.14 to 0.29 and 0.65 to 0.9 us measured. */
 static const double TICK_ALONE = 0.2e-6, TICK_GRAPH = 0.75e-6;
-static const double PART_BYTES = 4;   /* partial sums in fp32 */
-static const double PIPELINE = 128;   /* of k that the stages of a pipeline hold */
-static const double THERMAL_S = 1e-3; /* until the clock has dropped */
-static const double BOTH = 3.4e9;     /* bytes: by left-out shapes, see hidden() */
-static const double SMALL = 2097152;  /* m·n·k up to which cuBLAS leaves k whole */
+static const double PART_BYTES = 4;      /* partial sums in fp32 */
+static const double PIPELINE = 128;      /* of k that the stages of a pipeline hold */
+static const double THERMAL_S = 1e-3;    /* until the clock has dropped */
+static const double BOTH = 3.4e9;        /* bytes: by left-out shapes, see hidden() */
+static const double SMALL = 2097152;     /* m·n·k up to which cuBLAS leaves k whole */
+static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
@@ -209,21 +210,23 @@ static const struct {
     double few;   /* rows or columns up to these */
     double below; /* k */
     double tile;  /* k for each tile of 64 x 64 */
-} whole_k[] = {{120, 16, 2100, 400}, {120, INFINITY, 1600, 400},
-               {0, 16, 4000, 150},   {0, 32, 4000, 70},
-               {0, 64, 8000, 220},   {0, INFINITY, 2000, 150}};
+} whole_k[] = {{120, 16, 2100, 400},    {120, INFINITY, 1600, 400},
+               {81, 16, 4000, 150},     {81, 32, 4000, 70},
+               {81, 64, 8000, 220},     {81, INFINITY, 2000, 150},
+               {80, INFINITY, 900, 450}};
 
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
- * cuBLAS takes one CTA per tile for small products and where k is short for as many
- * tiles: the same limits in three stacks on sm_89 and sm_120 (measured), none on sm_80,
- * sm_90 and sm_100.  Turing is taken as sm_80.  Within a model (warm 0) whole runs do not
- * show it (docs/calibration.md), and more rows would come out faster. */
+ * cuBLAS takes one CTA per tile for small products, and everywhere where k is short for
+ * as many tiles: the same limits in three stacks on sm_89, sm_120 and, with k up to 768,
+ * on sm_80 (measured), none on sm_90 and sm_100.  Turing has no limit here.  Within a
+ * model (warm 0) whole runs do not show it (docs/calibration.md), and more rows would
+ * come out faster. */
 static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
                      enum rl_gemm_menu menu)
 {
     if (menu != RL_GEMM_SPLIT)
         return false;
-    if (mc->warm <= 0 || mc->cc <= 80 || rl_gemm_fine(mc->cc) || g->m == 1)
+    if (mc->warm <= 0 || mc->cc < 80 || rl_gemm_fine(mc->cc) || g->m == 1)
         return true; /* one row: a GEMV kernel */
     double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
     int i = 0;
@@ -231,7 +234,19 @@ static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
         i++;
     if (g->k < fmin(whole_k[i].below, whole_k[i].tile * tiles))
         return false;
-    return g->m * g->n * g->k > SMALL;
+    return mc->cc == 80 || g->m * g->n * g->k > SMALL;
+}
+
+/* On sm_80 products of more than 16 rows and columns below SMALL take 1 us more, whatever
+ * they are: 384 x 128 x 32 4.16 us, 512 x 128 x 32 3.04; 80 x 256 x 64 4.10, 96 x 512 x
+ * 64 3.29; 32 x 128 x 256 5.02, 32 x 256 x 256 4.20 (three stacks).  It may be a second
+ * launch. The larger one is faster, so it is left out within a model. */
+static double small_more(const struct rl_gemm *g, const struct rl_machine *mc, double k)
+{
+    bool small = fmin(g->m, g->n) > 16 && g->m * g->n * k < SMALL;
+    bool cublas = g->stack->menu == RL_GEMM_SPLIT && mc->cc == 80 && mc->warm > 0;
+
+    return small && cublas ? SMALL_MORE_S : 0;
 }
 
 /* Two ceilings that lie together cost what one of them takes before and after the other:
@@ -317,7 +332,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         on_tensor(&g, mc, tile, n, &best);
     double t = best.seconds;
     double start = c[RL_G_START] * fmin(best.per_sm, 1);
-    t += (c[RL_G_FIXED] + start) * RL_GEMM_US;
+    t += (c[RL_G_FIXED] + start) * RL_GEMM_US + small_more(&g, mc, k);
     if (quantises(dt))
         t += rl_gemm_quantise(&g, mc);
     if (mc->warm > 0) { /* in a model the host's time is counted elsewhere */
