@@ -1,15 +1,16 @@
 /* Tiles of a call in fp8 with block scales (128 along k) by the sources that choose them.
- * DeepGEMM enumerates tiles, counts the waves they make on the part and takes one:
  *
- *   deepseek-ai/DeepGEMM of 2026 (csrc/jit_kernels/heuristics/{sm90,sm100}.hpp; SGLang's,
- *     and TensorRT-LLM's on sm_100): on sm_90 the least cycles of shared memory and L2,
- * on sm_100 one wave, then clusters, fewer waves, a fuller last one, smaller tiles its
+ * DeepGEMM enumerates tiles, counts the waves they make on the part and takes one.  That
+ * of 2026 (deepseek-ai/DeepGEMM csrc/jit_kernels/heuristics/{sm90,sm100}.hpp; SGLang's,
+ * and TensorRT-LLM's on sm_100) takes on sm_90 the least cycles of shared memory and L2,
+ * on sm_100 one wave, then clusters, fewer waves, a fuller last one, smaller tiles.  Its
  * first release, of which TensorRT-LLM has a copy on sm_90 (kernels/cutlass_kernels/
- *     fp8_blockscale_gemm): 64 or 128 rows, of the widths 16 to 128 that of the fewest
- *     waves, then that of the fullest last one; below 32 rows with operands swapped
+ * fp8_blockscale_gemm), has 64 or 128 rows and takes of the widths 16 to 128 that of the
+ * fewest waves, then that of the fullest last one; below 32 rows with operands swapped.
  *
  * TensorRT-LLM (fp8_blockscale_gemm_kernel.cuh) has one tile on sm_89 and, by its rows,
  * two on sm_120.  vLLM's DeepGEMM is of some time between and is left to the search.
+ *
  * Ignores: stages but for what they rule out.
  */
 #include "gemm_tiles.h"
