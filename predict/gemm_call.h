@@ -77,6 +77,7 @@ struct rl_gemm {
     double out_s;            /* of dram_s, the output that L2 has no room for */
     double xmiss, qmiss;     /* share of X, and of X quantised, that L2 does not hold */
     double reduce_s, part_s; /* fixed; per part */
+    double start_s;          /* of a first wave that fills the SMs */
     double calls;            /* of one timing */
     const struct rl_gemm_stack *stack;
     const double *c;
@@ -93,6 +94,12 @@ struct rl_gemm_best {
 static inline double rl_cube(double x)
 {
     return x * x * x;
+}
+
+/* Seconds until a first wave's CTAs have all started; per_sm: CTAs per SM. */
+static inline double rl_gemm_start(const struct rl_gemm *g, double per_sm)
+{
+    return g->start_s * (per_sm < 1 ? per_sm : 1);
 }
 
 /* ceil() of a count, 1e-9 of it rounding; inlined, where libm's is a call. */

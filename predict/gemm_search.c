@@ -156,7 +156,8 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     return out->core3 + (dram3 - both);
 }
 
-/* The best of all tiles and splits.  One split of all tiles at a time: the
+/* The best of all tiles and splits, its CTAs' start counted: few CTAs of a large tile may
+ * be done before many of a small one have begun.  One split of all tiles at a time: the
  * reduction is the same for them, so that cubes compare, and a tile whose least
  * time is beyond what a split leaves is out for every further one. */
 void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, int n,
@@ -184,8 +185,10 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
             if (p->least >= cubes || (s > 1 && p->per_sm * s > g->split_ctas))
                 continue;
             double c = try_split(g, p, s, share, dram, &now);
-            if (c < cubes) {
-                cubes = c;
+            double t = c < cubes ? rl_cbrt(c) + rl_gemm_start(g, now.per_sm) : room;
+            if (t < room) {
+                room = t;
+                cubes = rl_cube(t);
                 *best = now;
                 better = true;
             }
@@ -194,6 +197,7 @@ void rl_gemm_search(const struct rl_gemm *g, const struct rl_gemm_tile *tile, in
         if (!better)
             continue;
         best->reduce = reduce;
-        best->seconds = reduce + rl_cbrt(cubes);
+        best->seconds = reduce + room;
     }
+    best->seconds -= rl_gemm_start(g, best->per_sm);
 }

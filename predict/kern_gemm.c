@@ -175,6 +175,7 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
     g->first = rl_gemm_fine(mc->cc) ? 0 : PIPELINE / g->k;
     g->dram3 = rl_cube(g->dram_s) - rl_cube(g->out_s);
     g->reduce_s = c[RL_G_REDUCE] * RL_GEMM_US;
+    g->start_s = c[RL_G_START] * RL_GEMM_US;
     g->part_s = c[RL_G_REDUCE_BW] * g->m * g->n * PART_BYTES / mc->l2_bw;
 }
 
@@ -331,8 +332,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     else
         on_tensor(&g, mc, tile, n, &best);
     double t = best.seconds;
-    double start = c[RL_G_START] * fmin(best.per_sm, 1);
-    t += (c[RL_G_FIXED] + start) * RL_GEMM_US + small_more(&g, mc, k);
+    double start = rl_gemm_start(&g, best.per_sm);
+    t += c[RL_G_FIXED] * RL_GEMM_US + start + small_more(&g, mc, k);
     if (quantises(dt))
         t += rl_gemm_quantise(&g, mc);
     if (mc->warm > 0) { /* in a model the host's time is counted elsewhere */
@@ -342,7 +343,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (part) {
         part[RL_B_COMPUTE] = best.tensor;
         part[RL_B_MEMORY] = fmax(best.l2, g.dram_s);
-        part[RL_B_LAUNCH] = (c[RL_G_FIXED] + start) * RL_GEMM_US;
+        part[RL_B_LAUNCH] = c[RL_G_FIXED] * RL_GEMM_US + start;
     }
     return t;
 }
