@@ -64,6 +64,7 @@ struct rl_gemm {
     double port;             /* of that, what it takes alone */
     double l2_idle, l2_rows; /* least share of l2_s, SMs idle; times as long, few rows */
     double first;            /* share of k that the pipeline holds */
+    double read_row;         /* multiply-adds in the time of one row, see work_of() */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     bool empty_twice;        /* see part_of */
     double split_ctas;       /* no split beyond so many CTAs per SM */

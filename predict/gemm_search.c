@@ -47,6 +47,17 @@ static double read_bytes(const struct rl_gemm *g, const struct rl_gemm_tile *t,
     return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
 }
 
+/* Multiply-adds of one k that a tile's time stands for.  Tensor units of wgmma and tcgen05
+ * read both operands from shared memory, which keeps up with them only where the tile is
+ * wide: 64 x 64 takes as long as 64 x 96 on tcgen05, 16 x 64 as 72 x 64, 128 x 128 what it
+ * has.  Each CTA of a pair holds half of the narrower operand. */
+static double work_of(const struct rl_gemm *g, const struct rl_gemm_tile *t)
+{
+    double narrow = t->a < t->b ? t->a : t->b, wide = t->a + t->b - narrow;
+
+    return larger(t->a * t->b, g->read_row * (wide + narrow / 2));
+}
+
 /* CUTLASS 2 stores its output in steps of a few rows, one after another, whatever of
  * them is beyond m and n; two SMs share what they store through.  Fewer than four warps
  * on an SM leave tensor units idle. */
@@ -93,7 +104,8 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     struct part p = {
         .per_sm = per_sm,
         .area = area,
-        .fma = g->fma_s * (area + g->c[RL_G_TILE] * (t->a + t->b)) * fmax(1, t->slow),
+        .fma = g->fma_s * (work_of(g, t) + g->c[RL_G_TILE] * (t->a + t->b)) *
+               fmax(1, t->slow),
         .load = g->l2_s * read_bytes(g, t, read, g->n / grid_n),
         .full = g->l2_s * read_bytes(g, t, rows, cols),
         .resident = 1,

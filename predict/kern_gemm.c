@@ -133,6 +133,10 @@ static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
+/* Multiply-adds in the time that shared memory takes for a row's element, see work_of():
+ * on tcgen05 4096 a clock, 2 bytes, 128 of them a clock (FlashAttention-4, fa4_paper.pdf),
+ * and the same in fp8.  On wgmma that would be 16: fitted, why is not known. */
+static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
 static const double MMA_PARTS = 32;               /* see gemm_search.c */
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 
@@ -317,8 +321,10 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * rl_whole(k / g.k_step);
     rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
-    if (rl_gemm_fine(mc->cc) && n > 1)
+    if (rl_gemm_fine(mc->cc) && n > 1) {
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
+        g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
+    }
     g.empty_twice = !rl_has_tcgen05(mc);
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
