@@ -106,7 +106,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"keep_sharp", "1", RL_C_LOG, 10, 1, 60, 0.5, "sharpness of that boundary"},
     {"reduce", "us", RL_C_LOG, 2.5, 0.05, 10, 0.5, "adding the parts of a split k"},
     {"reduce_bw", "1", RL_C_LOG, 0.7, 0.05, 20, 0.7, "its bytes over the L2 rate"},
-    {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of compute beyond 1 ms"},
+    {"clock", "1", RL_C_LOG, 0.1, 0.005, 1, 0.8, "slow-down of long compute"},
     {"wave", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "1: whole waves; 0: work shared evenly"},
     {"exposed", "1", RL_C_LINEAR, 0.8, 0, 1, 0.3, "share of ramp and output not hidden"},
     {"step", "us", RL_C_LOG, 0.1, 0.005, 2, 0.7, "a step of a CTA's output, CUTLASS 2"},
@@ -126,7 +126,7 @@ const struct rl_coef rl_kern_gemm_coef[] = {
 static const double TICK_ALONE = 0.2e-6, TICK_GRAPH = 0.75e-6;
 static const double PART_BYTES = 4;      /* partial sums in fp32 */
 static const double PIPELINE = 128;      /* of k that the stages of a pipeline hold */
-static const double THERMAL_S = 1e-3;    /* until the clock has dropped */
+static const double THERMAL_S = 0.7e-3, THERMAL_TCGEN05_S = 0.1e-3; /* see dropped() */
 static const double BOTH = 3.4e9;        /* bytes: by left-out shapes, see hidden() */
 static const double SMALL = 2097152;     /* m·n·k up to which cuBLAS leaves k whole */
 static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
@@ -267,6 +267,20 @@ static double hidden(const struct rl_machine *mc, const struct rl_gemm *g,
     return fmax(0, more) * longer / (longer + BOTH / mc->dram_peak);
 }
 
+/* Seconds more since the clock drops: the longer a call (and so its benchmark), and the
+ * more of it are multiply-adds, which draw the power.  Half of it is gone after 0.1 ms on
+ * B200, after 0.7 ms on the others (0.05 to 0.1 and 0.5 to 1 do alike). */
+static double dropped(const struct rl_gemm *g, const struct rl_machine *mc,
+                      const struct rl_gemm_best *best)
+{
+    double half = rl_has_tcgen05(mc) ? THERMAL_TCGEN05_S : THERMAL_S;
+
+    if (g->slow > 1 || best->persistent) /* sustained as it is */
+        return 0;
+    return g->c[RL_G_CLOCK] * fmin(best->pipe, best->seconds) * best->tensor /
+           (best->tensor + half);
+}
+
 /* The best of the n tiles, its clock dropped where it is long. */
 static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
                       const struct rl_gemm_tile *tile, int n, struct rl_gemm_best *best)
@@ -280,8 +294,7 @@ static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
     if (g->slow > 1)
         behind_tensor(g, best);
     best->seconds -= hidden(mc, g, best);
-    double held = g->slow > 1 || best->persistent ? 0 : g->c[RL_G_CLOCK]; /* sustained */
-    best->seconds *= 1 + held * (1 - exp(-best->tensor / THERMAL_S));
+    best->seconds += dropped(g, mc, best);
 }
 
 /* What the stack's library takes its tile from: *n of them, *own where a source tells the
