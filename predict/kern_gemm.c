@@ -16,7 +16,8 @@
  *           cluster have in common is read once
  *   dram    compulsory bytes that L2 does not hold, operands slower where a CTA's
  *           k is so short that its first loads count
- *   few     the same where too few CTAs ask to keep DRAM busy
+ *   few     the same where too few CTAs ask to keep DRAM busy, in the last wave too: with
+ *           more than one, dram and few are joined for what the last one reads
  *   chain   k steps of one CTA one after another, whatever the tile
  *   start   CTAs of the first wave one after another: a few CTAs are done sooner than one
  *           on each SM, by as much for small k as for large
