@@ -47,10 +47,10 @@ static double read_bytes(const struct rl_gemm *g, const struct rl_gemm_tile *t,
     return g->cluster > 2 ? half_x + half_w : fmin(x + half_w, half_x + w);
 }
 
-/* Multiply-adds of one k that a tile's time stands for.  Tensor units of wgmma and tcgen05
- * read both operands from shared memory, which keeps up with them only where the tile is
- * wide: 64 x 64 takes as long as 64 x 96 on tcgen05, 16 x 64 as 72 x 64, 128 x 128 what it
- * has.  Each CTA of a pair holds half of the narrower operand. */
+/* Multiply-adds of one k that a tile's time stands for.  Tensor units of wgmma and
+ * tcgen05 read both operands from shared memory, which keeps up with them only where the
+ * tile is wide: 64 x 64 takes as long as 64 x 96 on tcgen05, 16 x 64 as 72 x 64, 128 x
+ * 128 what it has.  Each CTA of a pair holds half of the narrower operand. */
 static double work_of(const struct rl_gemm *g, const struct rl_gemm_tile *t)
 {
     double narrow = t->a < t->b ? t->a : t->b, wide = t->a + t->b - narrow;
@@ -144,8 +144,8 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
     return fma + once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
-/* Seconds of DRAM's traffic: its rate for whole waves, and for the CTAs of the last one no
- * less than each of them takes alone. A persistent kernel's come after everybody's. */
+/* Seconds of DRAM's traffic: its rate for whole waves, and for the CTAs of the last one
+ * no less than each of them takes alone. A persistent kernel's come after everybody's. */
 static double traffic(const struct part *p, double per, double dram, double few)
 {
     double waves = per / p->resident;
