@@ -135,9 +135,9 @@ static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
 /* Multiply-adds in the time that shared memory takes for a row's element, see work_of():
- * on tcgen05 4096 a clock, 2 bytes, 128 of them a clock (FlashAttention-4,
- * fa4_paper.pdf), and the same in fp8.  On wgmma that would be 16: fitted, why is not
- * known. */
+ * on tcgen05 4096 a clock, 2 bytes, 128 of them a clock (SemiAnalysis, Dissecting Nvidia
+ * Blackwell: MMAs of less than 128 columns are bound by it), and the same in fp8.  On
+ * wgmma that would be 16: fitted, why is not known. */
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
 static const double MMA_PARTS = 32;               /* see gemm_search.c */
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
