@@ -144,16 +144,17 @@ static double tensor_of(const struct rl_gemm *g, const struct part *p, double pe
     return fma + once + (waves - 1) * (longer + shorter * g->c[RL_G_EXPOSED]);
 }
 
-/* Seconds of DRAM's traffic: its rate for whole waves, and for the CTAs of the last one
- * no less than each of them takes alone. A persistent kernel's come after everybody's. */
-static double traffic(const struct part *p, double per, double dram, double few)
+/* Cube of the seconds of DRAM's traffic: its rate for whole waves, and for the CTAs of
+ * the last one no less than each of them takes alone. A persistent kernel's come after
+ * everybody's. */
+static double traffic3(const struct part *p, double per, double dram, double few)
 {
-    double waves = per / p->resident;
-    double before = waves > 1 ? dram * (rl_whole(waves) - 1) / waves : 0;
-
     if (p->persistent)
-        return dram + few;
-    return before + rl_cbrt(rl_cube(dram - before) + rl_cube(few));
+        return rl_cube(dram + few);
+    if (per <= p->resident)
+        return rl_cube(dram) + rl_cube(few);
+    double waves = per / p->resident, before = dram * (rl_whole(waves) - 1) / waves;
+    return rl_cube(before + rl_cbrt(rl_cube(dram - before) + rl_cube(few)));
 }
 
 /* One tile, k split into parts of `share`; dram: s of its traffic. Output that L2 has no
@@ -176,7 +177,7 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     out->core3 = rl_cube(out->tensor) + rl_cube(out->l2) + rl_cube(chain);
     double stored = per * p->store, few = p->few * share;
     double both = rl_cube(stored < g->out_s ? stored : g->out_s);
-    return out->core3 + (rl_cube(traffic(p, per, dram, few)) - both);
+    return out->core3 + (traffic3(p, per, dram, few) - both);
 }
 
 /* The best of all tiles and splits, its CTAs' start counted: few CTAs of a large tile may
