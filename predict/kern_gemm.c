@@ -125,8 +125,8 @@ const struct rl_coef rl_kern_gemm_coef[] = {
 
 /* s beyond whole ticks (tick.h) of a timing: 0.14 to 0.29 and 0.65 to 0.9 us measured. */
 static const double TICK_ALONE = 0.2e-6, TICK_GRAPH = 0.75e-6;
-static const double PART_BYTES = 4;      /* partial sums in fp32 */
-static const double PIPELINE = 128;      /* of k that the stages of a pipeline hold */
+static const double PART_BYTES = 4; /* partial sums in fp32 */
+static const double PIPELINE = 128; /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 0.7e-3, THERMAL_TCGEN05_S = 0.1e-3; /* see dropped() */
 static const double BOTH = 3.4e9;        /* bytes: by left-out shapes, see hidden() */
 static const double SMALL = 2097152;     /* m·n·k up to which cuBLAS leaves k whole */
