@@ -8,7 +8,8 @@
  *     cutlass_extensions/gemm/fp8_gemm_sm90_dispatch.cuh
  *
  * Up to 64 rows sm_90 and sm_100 kernels swap the operands: their tile's columns are
- * the rows here, as narrow as 16.  On sm_90 those alone are not persistent.
+ * the rows here, as narrow as 16.  On sm_90 those alone are not persistent.  All of
+ * sm_120's are: warps of their own load by TMA, and CUTLASS's scheduler hands out tiles.
  *
  * The kernels for sm_89 are CUTLASS 2's (warps, stores and order of the CTAs:
  * scaled_mm_c2x.cuh and fp8_gemm_kernel.cu).  vLLM's store four elements at once,
@@ -55,10 +56,10 @@ struct row {
 };
 
 static const struct row vllm[] = {
-    {120, 16, INFINITY, {16, 64, 1, 1, 0}},
-    {120, 32, INFINITY, {32, 64, 1, 1, 0}},
-    {120, 256, INFINITY, {64, 64, 1, 1, 0}},
-    {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
+    {120, 16, INFINITY, {16, 64, 1, 1, 0, true}},
+    {120, 32, INFINITY, {32, 64, 1, 1, 0, true}},
+    {120, 256, INFINITY, {64, 64, 1, 1, 0, true}},
+    {120, INFINITY, INFINITY, {128, 128, 1, 1, 0, true}},
     {100, 16, INFINITY, {32, 64, 1, 4, 0, true}},
     {100, 63, INFINITY, {64, 64, 1, 4, 0, true}},
     {100, 64, INFINITY, {64, 64, 1, 4, 0, true}, 4096},
@@ -93,7 +94,7 @@ static const struct row vllm[] = {
 };
 
 static const struct row sgl[] = {
-    {120, INFINITY, INFINITY, {128, 128, 1, 1, 0}},
+    {120, INFINITY, INFINITY, {128, 128, 1, 1, 0, true}},
     {100, 16, INFINITY, {64, 64, 1, 4, 0, true}},
     {100, 64, INFINITY, {64, 64, 1, 1, 0, true}},
     {100, 256, INFINITY, {64, 128, 2, 1, 0, true}},
