@@ -65,7 +65,7 @@ static void cutlass2(const struct rl_gemm *g, const struct rl_gemm_cta *cta,
                      struct part *p)
 {
     double steps = p->area / (LANES * cta->warps * cta->vec);
-    double pairs = fmin(fmax(2 * p->per_sm - 1, 0), 1); /* of SMs, with both busy */
+    double pairs = p->per_sm > 0.5; /* the slowest CTA counts: does a pair have two? */
     double warps = cta->warps * fmin(cta->resident, fmax(p->per_sm, 1));
 
     p->resident = cta->resident;
