@@ -341,6 +341,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
     }
     g.empty_twice = !rl_has_tcgen05(mc);
+    g.by_waves = mc->warm > 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
     g.no_square = menu == RL_GEMM_SPLIT && rl_gemm_no_square(mc->cc, g.wb, k);
