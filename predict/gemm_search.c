@@ -30,6 +30,7 @@ struct part {
     double store;    /* s of one CTA: its output */
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
+    double beyond;   /* s of all CTAs: rows that lie beyond m */
     double used;     /* share of the SMs that its clusters fill */
     double least;    /* cube of seconds: no split is faster */
     bool persistent;
@@ -112,6 +113,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .resident = 1,
         .store = g->epilogue_s * RL_GEMM_OUT * rows * cols,
         .few = g->few_s / per_sm,
+        .beyond = g->beyond_s * grid_n * (high * t->a - g->m),
         .used = used / g->sm,
         .persistent = t->persistent,
         .known = t->persistent || t->cta.warps > 0,
@@ -219,6 +221,7 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     double stored = per * p->store, both = stored < g->out_s ? stored : g->out_s;
     double all = out->core3 + traffic3(p, per, dram, p->few * share) - rl_cube(both);
 
+    all = larger(all, rl_cube(p->beyond));
     if (!g->by_waves || !p->known || per <= 1 || rl_whole(per) - per < 1e-6)
         return all;
     return larger(all, by_waves(g, p, share, out->tensor, dram, both));

@@ -140,7 +140,8 @@ static const double PORT = 64, PORT_TMA = 128;
  * wgmma that would be 16: fitted, why is not known. */
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
 static const double MMA_PARTS = 32;               /* see gemm_search.c */
-static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
+static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
+static const double L2_IDLE = 0.6, L2_ROWS = 1.6;         /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
@@ -159,6 +160,19 @@ static double step_times(const struct rl_machine *mc, const struct rl_gemm *g)
     bool cublas = g->stack->menu == RL_GEMM_SPLIT && !g->stack->alone;
 
     return cublas && rl_has_tcgen05(mc) && mc->warm > 0 && few ? 2 : 1;
+}
+
+/* On sm_120 the rows of a tile beyond m, which TMA fills, hold up all SMs together,
+ * one by one: in tiles of 128 x 128 (sgl-kernel) a step of 128 of k takes 17.5 ns for
+ * each CTA there is at 3 rows, 15 at 32, 13 at 48, whether W comes from L2 or DRAM (16384
+ * x 768 of 5 rows 19.2 us, of 48 15.1; nothing else would take 10.7).  Up to k of 16,384
+ * as measured; where rows lie 51,200 bytes apart they cost nothing.  What it is, is not
+ * known; wgmma and tcgen05 parts show none of it.  It makes more rows faster, so it is
+ * left out within a model. */
+static double beyond(const struct rl_machine *mc, const struct rl_gemm *g)
+{
+    bool held = mc->warm > 0 && mc->cc >= 120 && g->k <= BEYOND_K;
+    return held ? BEYOND_S * g->k / PIPELINE : 0;
 }
 
 static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
@@ -342,6 +356,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     }
     g.empty_twice = !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
+    g.beyond_s = n == 1 ? beyond(mc, &g) : 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
     g.no_square = menu == RL_GEMM_SPLIT && rl_gemm_no_square(mc->cc, g.wb, k);
