@@ -53,6 +53,8 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
         wmiss = miss(between, room, c[RL_G_KEEP_SHARP]);
         if (in->inputs > 1)
             g->xmiss = wmiss;
+        if (tile) /* Y comes back with the next call, all operands in between */
+            ymiss = wmiss;
     }
     g->qmiss = x_bytes > 0 ? miss(held, room, c[RL_G_KEEP_SHARP]) : g->xmiss;
     double bw = c[RL_G_DRAM] * mc->dram_peak;
