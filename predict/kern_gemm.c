@@ -30,7 +30,8 @@
  * A kernel known to be persistent keeps its CTAs on their SMs: its pipeline runs on from
  * tile to tile, so that of chain and a tile's multiply-adds the longer counts, all SMs
  * together reach the sustained rate and not the peak, and few comes after dram, the last
- * CTAs' loads after everybody's.
+ * CTAs' loads after everybody's.  Where the tile is known, a last wave that leaves SMs
+ * idle comes after what the others take.
  *
  * Measured rows replay the operator in a CUDA graph (aiconfigurator
  * collector/STACK/collect_gemm.py): vLLM's with six layers of their own weights
