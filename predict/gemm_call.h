@@ -51,6 +51,7 @@ struct rl_gemm_stack {
     double pack; /* rows of a CTA of its quantising kernel, see rounds(); 0: unknown */
     bool alone;  /* each call timed by itself, not all of one graph */
     bool vector; /* a few rows go to CUDA cores, see gemm_vector.c */
+    bool tensor; /* X is quantised by tensor, not by row */
 };
 
 /* One call on one machine, reduced to what the search needs. */

@@ -64,6 +64,26 @@ void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
     g->out_s = fmax(0, y - room) * ymiss / bw;
 }
 
+/* TensorRT-LLM's Linear quantises by tensor where nobody gave it a scale of X, as its
+ * benchmark does not (linear.py; thop/fp8Op.cpp; common/cudaFp8Utils.cu): 1,024 CTAs of
+ * 1,024 threads look for the largest element, 1,024 of 256 read X again and write it, an
+ * element a thread at a time.  So elements count and no rows.  On Blackwell alone the
+ * first kernel takes longer the more of its CTAs have an element at all. */
+static const double FINDS = 1024 * 1024, WRITES = 1024 * 256; /* threads */
+static const double ALL_FIND_S = 1.8e-6;                      /* 1.6 to 2 do alike */
+
+static double quantise_tensor(const struct rl_gemm *g, const struct rl_machine *mc)
+{
+    const double *c = g->c;
+    double x = g->m * g->k, room = c[RL_G_KEEP] * mc->l2_bytes + 1;
+    double again = miss(RL_GEMM_IN * x, room, c[RL_G_KEEP_SHARP]);
+    double bytes = c[RL_G_QUANT_BW] * (RL_GEMM_IN * (g->xmiss + again) + g->qmiss) * x;
+    double issue = RL_GEMM_US * c[RL_G_QUANT_CTA] * x / WRITES;
+    double find = mc->cc >= 100 ? ALL_FIND_S * fmin(x / FINDS, 1) : 0;
+
+    return rl_cbrt(rl_cube(issue) + rl_cube(bytes / mc->dram)) + find;
+}
+
 static double rounds_of(double k, double rows)
 {
     return (1 + rl_whole(rows * rl_whole(k / WARP) / SCHEDULERS)) / rows;
@@ -86,7 +106,7 @@ static double rounds(const struct rl_gemm *g, double warm)
 
 /* Where it is one kernel that is known, reading and writing overlap with the
  * instructions; others may be several, one after another. */
-double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc)
+static double quantise_rows(const struct rl_gemm *g, const struct rl_machine *mc)
 {
     double bytes = g->c[RL_G_QUANT_BW] * g->m * g->k;
     double l2 = (RL_GEMM_IN + 1) * bytes / (mc->l2_bw / 2);
@@ -94,8 +114,13 @@ double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc)
     double pass3 = rl_cube(l2) + rl_cube(dram);
     double issue =
         RL_GEMM_US * g->c[RL_G_QUANT_CTA] * rounds(g, mc->warm) * g->m * g->per_sm;
-    double both =
-        g->stack->pack > 0 ? rl_cbrt(pass3 + rl_cube(issue)) : rl_cbrt(pass3) + issue;
 
-    return both + RL_GEMM_US * g->c[RL_G_QUANT_ROW] * g->k / 1024;
+    return g->stack->pack > 0 ? rl_cbrt(pass3 + rl_cube(issue)) : rl_cbrt(pass3) + issue;
+}
+
+double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc)
+{
+    double all = g->stack->tensor ? quantise_tensor(g, mc) : quantise_rows(g, mc);
+
+    return all + RL_GEMM_US * g->c[RL_G_QUANT_ROW] * g->k / 1024;
 }

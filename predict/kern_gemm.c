@@ -62,7 +62,7 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_UNSPLIT, 1, 1, false, 0},          /* vLLM, block fp8 and nvfp4 */
     {RL_GEMM_SGL, 6, 6, false, 8},              /* fp8 */
     {RL_GEMM_VLLM, 6, 1, false, 1},             /* fp8 */
-    {RL_GEMM_SPLIT, 5, 1, true, 0, true, true}, /* TensorRT-LLM, fp8 */
+    {RL_GEMM_SPLIT, 5, 1, true, 0, true, true, true}, /* TensorRT-LLM, fp8 */
     {RL_GEMM_DEEP, 6, 6, false, 0},             /* SGLang, block fp8 */
     {RL_GEMM_TRT_BLOCK, 5, 1, true, 0},         /* TensorRT-LLM, block fp8 */
 };
@@ -116,8 +116,8 @@ const struct rl_coef rl_kern_gemm_coef[] = {
     {"extra", "us", RL_C_LOG, 2.5, 0.1, 20, 0.7, "output of vLLM's slow tiles, more by"},
     {"start", "us", RL_C_LOG, 0.4, 0.01, 5, 0.7, "a first wave's CTAs, one on each SM"},
     {"quant_bw", "1", RL_C_LOG, 1.6, 0.1, 30, 0.7, "passes of quantising over its bytes"},
-    {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of one row"},
-    {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "a round of quantising on each SM"},
+    {"quant_row", "us", RL_C_LOG, 0.1, 0.005, 10, 1, "quantising 1024 of k"},
+    {"quant_cta", "us", RL_C_LOG, 0.2, 0.005, 10, 1, "a round of quantising"},
     {"floor", "us", RL_C_LOG, 0.8, 0.5, 600, 1.2, "host time of a launch (no graph)"},
     {"stack", "1", RL_C_CHOICE, 0, 0, NSTACKS - 1, 0,
      "menu and benchmark: row of stacks[]"},
