@@ -118,6 +118,8 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .persistent = t->persistent,
         .known = t->persistent || t->cta.warps > 0,
     };
+    if (g->empty_twice && t->persistent) /* the fullest of a cluster sets its pace */
+        p.load = p.full;
     p.once = g->ramp_s + p.store;
     if (t->cta.warps > 0)
         cutlass2(g, &t->cta, &p);
