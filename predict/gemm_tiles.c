@@ -124,6 +124,8 @@ static const struct row sgl[] = {
     {0, INFINITY, INFINITY, {128, 128, 1, 1, 0, false, {8, 8, 2, 0, 0}}},
 };
 
+static const struct rl_gemm_tile square = {128, 128, 1, 1, 0};
+
 static const struct rl_gemm_tile *look_up(const struct row *r, int cc, double m, double n,
                                           double k)
 {
@@ -178,6 +180,10 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
     if (which == RL_GEMM_SGL || which == RL_GEMM_VLLM) {
         *n = 1;
         return look_up(which == RL_GEMM_SGL ? sgl : vllm, cc, m, cols, k);
+    }
+    if (which == RL_GEMM_SQUARE) {
+        *n = 1;
+        return &square;
     }
     bool small = which == RL_GEMM_SPLIT && no_large(cc, k);
     int first = small ? RL_GEMM_NLARGE : 0; /* the large ones come first */

@@ -30,6 +30,7 @@ enum rl_gemm_menu {
     RL_GEMM_UNSPLIT,  /* the best tile, k whole: DeepGEMM, CUTLASS profiles */
     RL_GEMM_SGL,      /* the table of sgl-kernel */
     RL_GEMM_VLLM,     /* the table of vLLM */
+    RL_GEMM_SQUARE,   /* 128 x 128: FlashInfer's CUTLASS kernels for nvfp4 on sm_120 */
     RL_GEMM_DEEP,     /* DeepGEMM's own choice, of 2026 */
     RL_GEMM_TRT_BLOCK /* TensorRT-LLM's for block fp8 */
 };

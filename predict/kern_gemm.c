@@ -59,12 +59,13 @@ static const struct rl_gemm_stack stacks[] = {
     {RL_GEMM_UNSPLIT, 6, 1, false, 0}, /* the same three, k whole */
     {RL_GEMM_UNSPLIT, 6, 6, false, 0},
     {RL_GEMM_UNSPLIT, 5, 1, true, 0},
-    {RL_GEMM_UNSPLIT, 1, 1, false, 0},          /* vLLM, block fp8 and nvfp4 */
-    {RL_GEMM_SGL, 6, 6, false, 8},              /* fp8 */
-    {RL_GEMM_VLLM, 6, 1, false, 1},             /* fp8 */
+    {RL_GEMM_UNSPLIT, 1, 1, false, 0},                /* vLLM, block fp8 and nvfp4 */
+    {RL_GEMM_SGL, 6, 6, false, 8},                    /* fp8 */
+    {RL_GEMM_VLLM, 6, 1, false, 1},                   /* fp8 */
     {RL_GEMM_SPLIT, 5, 1, true, 0, true, true, true}, /* TensorRT-LLM, fp8 */
-    {RL_GEMM_DEEP, 6, 6, false, 0},             /* SGLang, block fp8 */
-    {RL_GEMM_TRT_BLOCK, 5, 1, true, 0},         /* TensorRT-LLM, block fp8 */
+    {RL_GEMM_SQUARE, 6, 6, false, 8},                 /* nvfp4 on sm_120 */
+    {RL_GEMM_DEEP, 6, 6, false, 0},                   /* SGLang, block fp8 */
+    {RL_GEMM_TRT_BLOCK, 5, 1, true, 0},               /* TensorRT-LLM, block fp8 */
 };
 enum { NSTACKS = sizeof stacks / sizeof *stacks };
 
@@ -82,8 +83,8 @@ double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype d
                 {"sglang", "sglang_sgl_kernel_fp8", RL_DT_FP8, 7},
                 {"vllm", "CutlassFP8ScaledMM", RL_DT_FP8, 8},
                 {"trtllm", "torch_flow", RL_DT_FP8, 9},
-                {"sglang", "sglang_deepgemm", RL_DT_FP8_BLOCK, 10},
-                {"trtllm", "", RL_DT_FP8_BLOCK, 11}};
+                {"sglang", "sglang_deepgemm", RL_DT_FP8_BLOCK, 11},
+                {"trtllm", "", RL_DT_FP8_BLOCK, 12}};
     if (dtype == RL_DT_FP16)
         dtype = RL_DT_BF16;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
@@ -91,6 +92,14 @@ double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype d
             rl_begins(impl, rows[k].impl))
             return rows[k].stack;
     return NAN;
+}
+
+/* Those of one library's block fp8 are for what is known to be it. */
+double rl_kern_gemm_most(const char *runtime, const char *impl, int i)
+{
+    (void)runtime, (void)impl, (void)i;
+    enum { ANYBODYS = NSTACKS - 2 };
+    return ANYBODYS - 1;
 }
 
 const struct rl_coef rl_kern_gemm_coef[] = {
@@ -140,7 +149,7 @@ static const double PORT = 64, PORT_TMA = 128;
  * Blackwell: MMAs of less than 128 columns are bound by it), and the same in fp8.  On
  * wgmma that would be 16: fitted, why is not known. */
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
-static const double MMA_PARTS = 32;               /* see gemm_search.c */
+static const double MMA_PARTS = 32;                       /* see gemm_search.c */
 static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6;         /* see reading() */
 
@@ -350,14 +359,15 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     const struct rl_gemm_tile *tile = tiles_of(&g, mc, k, &own, &n);
     g.k_step = n == 1 ? PIPELINE : rl_gemm_fine(mc->cc) ? 64 : 32;
     g.k = g.k_step * rl_whole(k / g.k_step);
-    rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, n == 1 ? tile : NULL);
+    bool table = menu == RL_GEMM_SGL || menu == RL_GEMM_VLLM;
+    rl_gemm_dram(&g, mc, k, quantises(dt) ? RL_GEMM_IN : 0, table ? tile : NULL);
     if (rl_gemm_fine(mc->cc) && n > 1) {
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
         g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
     }
     g.empty_twice = !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
-    g.beyond_s = n == 1 ? beyond(mc, &g) : 0;
+    g.beyond_s = table ? beyond(mc, &g) : 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
     g.no_square = menu == RL_GEMM_SPLIT && rl_gemm_no_square(mc->cc, g.wb, k);

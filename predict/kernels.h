@@ -19,6 +19,7 @@ double rl_kern_attention_decode_most(const char *runtime, const char *impl, int 
 double rl_kern_moe_most(const char *runtime, const char *impl, int i);
 double rl_kern_gemm_known(const char *runtime, const char *impl, enum rl_dtype dtype,
                           int i);
+double rl_kern_gemm_most(const char *runtime, const char *impl, int i);
 
 extern const struct rl_coef rl_kern_attention_prefill_coef[];
 double rl_kern_attention_prefill_time(const double *p, const struct rl_machine *m,

@@ -46,6 +46,7 @@ const struct rl_op_type rl_op_gemm = {
     .coef = rl_kern_gemm_coef,
     .time = rl_kern_gemm_time,
     .known = rl_kern_gemm_known,
+    .most = rl_kern_gemm_most,
     .log_sd = 0.35,
     .shape_params = 1U << RL_GEMM_N | 1U << RL_GEMM_K,
 };

@@ -80,7 +80,7 @@ Test(gemm_deep, block_fp8_of_tensorrt_llm)
 /* One wave of large tiles alone: 193 x 12288 x 5120 of H100 106 us, 192 rows less. */
 Test(gemm_deep, large_tiles_alone_multiply_slowly)
 {
-    enum { DEEP = 10, TRT_BLOCK = 11, UNSPLIT = 4, UNSPLIT_TRT = 5 };
+    enum { DEEP = 11, TRT_BLOCK = 12, UNSPLIT = 4, UNSPLIT_TRT = 5 };
     static const double slow[] = {256, 12288, 65536}, quick[] = {192, 12288, 65536};
     struct rl_machine m = machine(90);
 
@@ -100,7 +100,7 @@ Test(gemm_deep, large_tiles_alone_multiply_slowly)
 /* Rows beyond m cost L2 more than rows: 129 of two tiles, 256 as many CTAs. */
 Test(gemm_deep, rows_beyond_m_are_read_at_length)
 {
-    enum { TRT_BLOCK = 11 };
+    enum { TRT_BLOCK = 12 };
     static const double some[] = {129, 768, 65536}, all[] = {256, 768, 65536};
     struct rl_machine m = machine(90);
 
@@ -114,9 +114,9 @@ Test(gemm_deep, known_by_the_name_of_the_kernel)
     const struct rl_op_type *op = rl_op_find("gemm");
 
     cr_expect_eq(
-        op->known("sglang-0.5.14", "sglang_deepgemm_gemm_nt", RL_DT_FP8_BLOCK, 0), 10);
-    cr_expect_eq(op->known("trtllm-1.3.0", "deepgemm", RL_DT_FP8_BLOCK, 0), 11);
-    cr_expect_eq(op->known("trtllm-1.3.0", "torch_flow", RL_DT_FP8_BLOCK, 0), 11);
+        op->known("sglang-0.5.14", "sglang_deepgemm_gemm_nt", RL_DT_FP8_BLOCK, 0), 11);
+    cr_expect_eq(op->known("trtllm-1.3.0", "deepgemm", RL_DT_FP8_BLOCK, 0), 12);
+    cr_expect_eq(op->known("trtllm-1.3.0", "torch_flow", RL_DT_FP8_BLOCK, 0), 12);
     cr_expect(
         isnan(op->known("vllm-0.24.0", "DeepGemmFp8BlockScaledMM", RL_DT_FP8_BLOCK, 0)));
     cr_expect_eq(op->known("trtllm-1.3.0", "torch_flow", RL_DT_FP8, 0), 9);
