@@ -69,6 +69,7 @@ struct rl_gemm {
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
     bool empty_twice;        /* see part_of */
     double beyond_s;         /* of a CTA's row beyond m, see beyond() */
+    double beyond;           /* what a tile's is, where the library chooses */
     bool by_waves;           /* as measured, see by_waves(); not monotone in m */
     double split_ctas;       /* no split beyond so many CTAs per SM */
     double most_parts;       /* of k */

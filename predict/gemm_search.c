@@ -102,7 +102,8 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     if (g->empty_twice && t->persistent && rl_whole(g->m / t->a) < high * t->cm)
         high++;
     double per_sm = t->cm * high * grid_n / used;
-    double read = g->m / grid_m + t->beyond * fmax(0, t->a - g->m / grid_m);
+    double beyond = larger(g->beyond, t->beyond);
+    double read = g->m / grid_m + beyond * fmax(0, t->a - g->m / grid_m);
     struct part p = {
         .per_sm = per_sm,
         .area = area,

@@ -12,8 +12,8 @@
  *           of the shorter
  *   l2      the operands that the CTAs read from L2, at its whole rate or, where few
  *           of them read, at what the ports of their SMs move; rows beyond m and
- *           columns beyond n are computed but not read, and what the CTAs of a
- *           cluster have in common is read once
+ *           columns beyond n are computed but not read (rows: see TMA_BEYOND), and what
+ *           the CTAs of a cluster have in common is read once
  *   dram    compulsory bytes that L2 does not hold, operands slower where a CTA's
  *           k is so short that its first loads count
  *   few     the same where too few CTAs ask to keep DRAM busy, in the last wave too: with
@@ -151,6 +151,10 @@ static const double PORT = 64, PORT_TMA = 128;
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
 static const double MMA_PARTS = 32;                       /* see gemm_search.c */
 static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
+/* A row beyond m costs L2 as much as one that is read where cuBLAS loads it by TMA on
+ * tcgen05 parts (gemm_deep.c has DeepGEMM's). 1 to 3 give left-out shapes of B200's three
+ * stacks the same; columns beyond n and wgmma parts show none. */
+static const double TMA_BEYOND = 1;
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6;         /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
@@ -365,6 +369,8 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
         g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
     }
+    if (menu == RL_GEMM_SPLIT && rl_has_tcgen05(mc))
+        g.beyond = TMA_BEYOND;
     g.empty_twice = !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
     g.beyond_s = table ? beyond(mc, &g) : 0;
