@@ -202,7 +202,10 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
     double port = rl_gemm_fine(mc->cc) ? PORT_TMA : PORT;
     g->port = c[RL_G_L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
     g->epilogue_s = c[RL_G_EPILOGUE] * mc->sm / mc->l2_bw;
-    g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * fmin(1, g->k / PIPELINE);
+    bool wgmma =
+        rl_gemm_fine(mc->cc) && !rl_has_tcgen05(mc) && g->stack->menu == RL_GEMM_SPLIT;
+    double filled = wgmma ? g->k / (g->k + PIPELINE) : fmin(1, g->k / PIPELINE);
+    g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * filled; /* wgmma: fits H100's stacks better */
     g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024 * step_times(mc, g);
     g->few_s = g->dram_s / c[RL_G_FEW];
     g->l2_idle = g->l2_rows = 1;
