@@ -155,7 +155,7 @@ static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
  * tcgen05 parts (gemm_deep.c has DeepGEMM's). 1 to 3 give left-out shapes of B200's three
  * stacks the same; columns beyond n and wgmma parts show none. */
 static const double TMA_BEYOND = 1;
-static const double L2_IDLE = 0.6, L2_ROWS = 1.6;         /* see reading() */
+static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
