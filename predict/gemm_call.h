@@ -1,6 +1,7 @@
 /* One call of GEMM on one machine, as the parts of its kernel model see it: the whole in
  * kern_gemm.c, tiles and splits of k in gemm_search.c, caches, DRAM and quantising in
- * gemm_memory.c. */
+ * gemm_memory.c, what cuBLAS does besides in gemm_cublas.c, a kernel without tensor units
+ * in gemm_vector.c. */
 #ifndef RL_GEMM_CALL_H
 #define RL_GEMM_CALL_H
 
@@ -119,6 +120,13 @@ static inline double rl_whole(double x)
  * library chooses. */
 void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
                   double x_bytes, const struct rl_gemm_tile *tile);
+
+/* Rules of cuBLAS: what it sets in the call; how often a step of k is counted; whether it
+ * considers splits of k; seconds that a small product takes more. */
+void rl_gemm_cublas(struct rl_gemm *g, const struct rl_machine *mc, double k);
+double rl_gemm_step_times(const struct rl_gemm *g, const struct rl_machine *mc);
+bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc);
+double rl_gemm_small_more(const struct rl_gemm *g, const struct rl_machine *mc, double k);
 
 /* Seconds of quantising X. */
 double rl_gemm_quantise(const struct rl_gemm *g, const struct rl_machine *mc);

@@ -44,7 +44,7 @@
  *
  * Ignores: order of the CTAs where the source does not tell it (DRAM is charged once),
  * power limits but for that rate and one slow-down in long compute, and how well the
- * library really chooses, but for what rl_gemm_large, splits_k and reading say of cuBLAS.
+ * library really chooses, but for what gemm_cublas.c says of cuBLAS.
  */
 #include "gemm_call.h"
 #include "ops.h"
@@ -138,9 +138,7 @@ static const double TICK_ALONE = 0.2e-6, TICK_GRAPH = 0.75e-6;
 static const double PART_BYTES = 4; /* partial sums in fp32 */
 static const double PIPELINE = 128; /* of k that the stages of a pipeline hold */
 static const double THERMAL_S = 0.7e-3, THERMAL_TCGEN05_S = 0.1e-3; /* see dropped() */
-static const double BOTH = 3.4e9;        /* bytes: by left-out shapes, see hidden() */
-static const double SMALL = 2097152;     /* m·n·k up to which cuBLAS leaves k whole */
-static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
+static const double BOTH = 3.4e9; /* bytes: by left-out shapes, see hidden() */
 /* Bytes a clock that an SM takes from L2, and by TMA, as wgmma and tcgen05 kernels load:
  * of the powers of two those that fit shapes left out (docs/calibration.md). */
 static const double PORT = 64, PORT_TMA = 128;
@@ -149,31 +147,12 @@ static const double PORT = 64, PORT_TMA = 128;
  * Blackwell: MMAs of less than 128 columns are bound by it), and the same in fp8.  On
  * wgmma that would be 16: fitted, why is not known. */
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
-static const double MMA_PARTS = 32;                       /* see gemm_search.c */
 static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
-/* A row beyond m costs L2 as much as one that is read where cuBLAS loads it by TMA on
- * tcgen05 parts (gemm_deep.c has DeepGEMM's). 1 to 3 give left-out shapes of B200's three
- * stacks the same; columns beyond n and wgmma parts show none. */
-static const double TMA_BEYOND = 1;
-static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
     return !dt->weight_only && (dt->unit == RL_FP8 || dt->unit == RL_INT8 ||
                                 dt->unit == RL_FP4 || dt->unit == RL_INT4);
-}
-
-/* On tcgen05 parts cuBLAS's steps of k last twice as long up to 8 rows where k is no
- * longer than n and tiles of 64 columns do not fill half of the SMs (B200, three stacks:
- * 4 x 3584 x 2048 6.7 us, 14 x 3584 x 2048 4.4; 7 x 3072 x 1536 5.2; 6 x 1536 x 2560 4.95
- * as 10 rows); TensorRT-LLM's fp8 shows nothing of it. It makes 9 rows faster than 8, so
- * it is left out within a model. */
-static double step_times(const struct rl_machine *mc, const struct rl_gemm *g)
-{
-    bool few = g->m <= 8 && g->k <= g->n && g->n <= 64 * mc->sm / 2;
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT && !g->stack->alone;
-
-    return cublas && rl_has_tcgen05(mc) && mc->warm > 0 && few ? 2 : 1;
 }
 
 /* On sm_120 the rows of a tile beyond m, which TMA fills, hold up all SMs together,
@@ -206,9 +185,8 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
         rl_gemm_fine(mc->cc) && !rl_has_tcgen05(mc) && g->stack->menu == RL_GEMM_SPLIT;
     double filled = wgmma ? g->k / (g->k + PIPELINE) : fmin(1, g->k / PIPELINE);
     g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * filled; /* wgmma: fits H100's stacks better */
-    g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024 * step_times(mc, g);
+    g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024 * rl_gemm_step_times(g, mc);
     g->few_s = g->dram_s / c[RL_G_FEW];
-    g->l2_idle = g->l2_rows = 1;
     g->first = rl_gemm_fine(mc->cc) ? 0 : PIPELINE / g->k;
     g->dram3 = rl_cube(g->dram_s) - rl_cube(g->out_s);
     g->reduce_s = c[RL_G_REDUCE] * RL_GEMM_US;
@@ -224,67 +202,6 @@ static void behind_tensor(const struct rl_gemm *g, struct rl_gemm_best *best)
 
     best->tensor = rl_behind_tensor(rl_cbrt(best->core3), best->pipe, g->slow);
     best->seconds = best->reduce + rl_cbrt(memory + rl_cube(best->tensor));
-}
-
-/* How fast cuBLAS's mma.sync kernels read L2, as three stacks' rows show it: those of
- * one row (or column) of tiles of 64 on sm_86 to sm_89 and of up to 32 rows on sm_120
- * slower; and where SMs are idle the others faster, since `l2` is what remains of the
- * part's rate when all SMs work.  Neither is monotone in m: left out
- * within a model. */
-static void reading(struct rl_gemm *g, const struct rl_machine *mc)
-{
-    double few = fmin(g->m, g->n);
-    if (mc->warm <= 0 || mc->cc < 70 || rl_gemm_fine(mc->cc))
-        return;
-    if (few > 64)
-        g->l2_idle = L2_IDLE;
-    else if (mc->cc >= 120 ? g->m > 1 && g->m <= 32 : mc->cc > 80 && few > 32)
-        g->l2_rows = L2_ROWS;
-}
-
-/* The first that fits says up to which k it is left whole. */
-static const struct {
-    int cc;       /* from this compute capability on */
-    double few;   /* rows or columns up to these */
-    double below; /* k */
-    double tile;  /* k for each tile of 64 x 64 */
-} whole_k[] = {{120, 16, 2100, 400},    {120, INFINITY, 1600, 400},
-               {81, 16, 4000, 150},     {81, 32, 4000, 70},
-               {81, 64, 8000, 220},     {81, INFINITY, 2000, 150},
-               {80, INFINITY, 900, 450}};
-
-/* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
- * cuBLAS takes one CTA per tile for small products, and everywhere where k is short for
- * as many tiles: the same limits in three stacks on sm_89, sm_120 and, with k up to 768,
- * on sm_80 (measured), none on sm_90 and sm_100.  Turing has no limit here.  Within a
- * model (warm 0) whole runs do not show it (docs/calibration.md), and more rows would
- * come out faster. */
-static bool splits_k(const struct rl_machine *mc, const struct rl_gemm *g,
-                     enum rl_gemm_menu menu)
-{
-    if (menu != RL_GEMM_SPLIT)
-        return false;
-    if (mc->warm <= 0 || mc->cc < 80 || rl_gemm_fine(mc->cc) || g->m == 1)
-        return true; /* one row: a GEMV kernel */
-    double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
-    int i = 0;
-    while (mc->cc < whole_k[i].cc || fmin(g->m, g->n) > whole_k[i].few)
-        i++;
-    if (g->k < fmin(whole_k[i].below, whole_k[i].tile * tiles))
-        return false;
-    return mc->cc == 80 || g->m * g->n * g->k > SMALL;
-}
-
-/* On sm_80 products of more than 16 rows and columns below SMALL take 1 us more, whatever
- * they are: 384 x 128 x 32 4.16 us, 512 x 128 x 32 3.04; 80 x 256 x 64 4.10, 96 x 512 x
- * 64 3.29; 32 x 128 x 256 5.02, 32 x 256 x 256 4.20 (three stacks).  It may be a second
- * launch. The larger one is faster, so it is left out within a model. */
-static double small_more(const struct rl_gemm *g, const struct rl_machine *mc, double k)
-{
-    bool small = fmin(g->m, g->n) > 16 && g->m * g->n * k < SMALL;
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT && mc->cc == 80 && mc->warm > 0;
-
-    return small && cublas ? SMALL_MORE_S : 0;
 }
 
 /* Two ceilings that lie together cost what one of them takes before and after the other:
@@ -322,7 +239,7 @@ static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
     bool large =
         menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g->wb, g->m, g->n, g->k);
 
-    rl_gemm_search(g, tile, large ? RL_GEMM_NLARGE : n, !large && splits_k(mc, g, menu),
+    rl_gemm_search(g, tile, large ? RL_GEMM_NLARGE : n, !large && rl_gemm_splits_k(g, mc),
                    best);
     if (g->slow > 1)
         behind_tensor(g, best);
@@ -372,17 +289,12 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
         g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
     }
-    if (menu == RL_GEMM_SPLIT && rl_has_tcgen05(mc))
-        g.beyond = TMA_BEYOND;
     g.empty_twice = !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
     g.beyond_s = table ? beyond(mc, &g) : 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
-    g.most_parts = rl_gemm_fine(mc->cc) || g.xb < 2 ? INFINITY : MMA_PARTS;
-    g.no_square = menu == RL_GEMM_SPLIT && rl_gemm_no_square(mc->cc, g.wb, k);
     prepare(&g, mc, dt);
-    if (menu == RL_GEMM_SPLIT)
-        reading(&g, mc);
+    rl_gemm_cublas(&g, mc, k);
     struct rl_gemm_best best = {.seconds = INFINITY};
     if (rl_gemm_on_vector(&g, mc))
         rl_gemm_vector(&g, mc, k, &best);
@@ -390,7 +302,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         on_tensor(&g, mc, tile, n, &best);
     double t = best.seconds;
     double start = rl_gemm_start(&g, best.per_sm);
-    t += c[RL_G_FIXED] * RL_GEMM_US + start + small_more(&g, mc, k);
+    t += c[RL_G_FIXED] * RL_GEMM_US + start + rl_gemm_small_more(&g, mc, k);
     if (quantises(dt))
         t += rl_gemm_quantise(&g, mc);
     if (mc->warm > 0) { /* in a model the host's time is counted elsewhere */

@@ -47,6 +47,7 @@ librl_la_SOURCES += \
 	predict/fit_descend.c \
 	predict/fit_descend.h \
 	predict/gemm_call.h \
+	predict/gemm_cublas.c \
 	predict/gemm_deep.c \
 	predict/gemm_memory.c \
 	predict/gemm_search.c \
