@@ -21,6 +21,7 @@ unit_tests = \
 	tests/test_kernel.t \
 	tests/test_kern_attention.t \
 	tests/test_kern_gemm.t \
+	tests/test_kern_gemm_cublas.t \
 	tests/test_kern_gemm_vector.t \
 	tests/test_kern_moe_comm.t \
 	tests/test_labels.t \

@@ -138,7 +138,9 @@ Test(kern_gemm, cublas_takes_large_tiles_and_leaves_k_whole)
     cr_expect_not(rl_gemm_large(120, 188, 2, 2304, 3584, 2112));
     cr_expect_not(rl_gemm_large(120, 188, 2, 2304, 3584, 32));
     cr_expect_not(rl_gemm_large(80, 108, 1, 256, 16384, 256));
-    cr_expect_not(rl_gemm_large(89, 142, 2, 1536, 3584, 3072));
+    cr_expect(rl_gemm_large(89, 142, 2, 1536, 3584, 3072));
+    cr_expect_not(rl_gemm_large(89, 142, 2, 1536, 3584, 16384));
+    cr_expect_not(rl_gemm_large(89, 142, 1, 1536, 3584, 3072));
     cr_expect_not(rl_gemm_large(0, 304, 2, 4096, 12288, 3072));
     cr_expect_gt(seconds(&ada, 0, "", 0, shape), 1.2 * seconds(&ampere, 0, "", 0, shape));
     ada.warm = ampere.warm = 0;
@@ -146,7 +148,7 @@ Test(kern_gemm, cublas_takes_large_tiles_and_leaves_k_whole)
                  1.01 * seconds(&ampere, 0, "", 0, shape));
 }
 
-/* Seconds of sm_`cc` over those of sm_80, where k is always open to splits; bound by
+/* Seconds of sm_`cc` over those of sm_80, where k from 900 on is open to splits; bound by
  * steps of k. */
 static double over_ampere(int cc, double rows, double columns, double k)
 {
@@ -228,7 +230,8 @@ Test(kern_gemm, first_loads_are_not_hidden)
     cr_expect_lt(more, 0.7 * loads * (1 / 0.45 - 1 / 0.9), "%g of %g", more, loads);
 }
 
-/* Below k = 2048 cuBLAS takes no tile above 128 x 128 on sm_89. */
+/* Below k = 1000 of two bytes cuBLAS takes no tile above 128 x 128 on sm_89 (L40S: times
+ * of k = 512 are waves of 128 x 128, of 1024 and 1536 of 256 x 128). */
 Test(kern_gemm, small_tiles_alone_where_k_is_short_on_ada)
 {
     static const struct {
@@ -236,11 +239,9 @@ Test(kern_gemm, small_tiles_alone_where_k_is_short_on_ada)
         enum rl_gemm_menu menu;
         double k;
         bool large;
-    } rows[] = {{89, RL_GEMM_SPLIT, 2016, false},
-                {89, RL_GEMM_SPLIT, 2048, true},
-                {89, RL_GEMM_UNSPLIT, 1024, true},
-                {80, RL_GEMM_SPLIT, 1024, true},
-                {120, RL_GEMM_SPLIT, 1024, true}};
+    } rows[] = {{89, RL_GEMM_SPLIT, 999, false}, {86, RL_GEMM_SPLIT, 992, false},
+                {89, RL_GEMM_SPLIT, 1000, true}, {89, RL_GEMM_UNSPLIT, 512, true},
+                {80, RL_GEMM_SPLIT, 512, true},  {120, RL_GEMM_SPLIT, 512, true}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double most = 0;
