@@ -50,7 +50,7 @@ void rl_gemm_cublas(struct rl_gemm *g, const struct rl_machine *mc, double k)
     bool cublas = g->stack->menu == RL_GEMM_SPLIT;
 
     g->l2_idle = g->l2_rows = 1;
-    g->most_parts = rl_gemm_fine(mc->cc) || g->xb < 2 ? INFINITY : MMA_PARTS;
+    g->most_parts = rl_gemm_fine(mc->cc) || g->wb < 2 ? INFINITY : MMA_PARTS;
     g->no_square = cublas && rl_gemm_no_square(mc->cc, g->wb, k);
     g->beyond = cublas && rl_has_tcgen05(mc) ? TMA_BEYOND : 0;
     if (cublas)
@@ -78,7 +78,9 @@ bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc)
 {
     if (g->stack->menu != RL_GEMM_SPLIT)
         return false;
-    if (mc->warm <= 0 || mc->cc < 80 || rl_gemm_fine(mc->cc) || g->m == 1)
+    bool packed = g->wb < g->xb; /* not cuBLAS's */
+    if (mc->warm <= 0 || mc->cc < 80 || rl_gemm_fine(mc->cc) || g->m == 1 ||
+        (mc->cc == 80 && packed))
         return true; /* one row: a GEMV kernel */
     double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
     int i = 0;
@@ -96,7 +98,8 @@ bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc)
 double rl_gemm_small_more(const struct rl_gemm *g, const struct rl_machine *mc, double k)
 {
     bool small = fmin(g->m, g->n) > 16 && g->m * g->n * k < SMALL;
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT && mc->cc == 80 && mc->warm > 0;
+    bool cublas = g->stack->menu == RL_GEMM_SPLIT && g->wb >= g->xb;
+    bool measured = mc->cc == 80 && mc->warm > 0;
 
-    return small && cublas ? SMALL_MORE_S : 0;
+    return small && cublas && measured ? SMALL_MORE_S : 0;
 }
