@@ -22,6 +22,7 @@ unit_tests = \
 	tests/test_kern_attention.t \
 	tests/test_kern_gemm.t \
 	tests/test_kern_gemm_cublas.t \
+	tests/test_kern_gemm_tables.t \
 	tests/test_kern_gemm_vector.t \
 	tests/test_kern_moe_comm.t \
 	tests/test_labels.t \
