@@ -68,7 +68,7 @@ struct rl_gemm {
     double first;            /* share of k that the pipeline holds */
     double read_row;         /* multiply-adds in the time of one row, see work_of() */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
-    bool empty_twice;        /* see part_of */
+    bool hopper;             /* see part_of */
     double beyond_s;         /* of a CTA's row beyond m, see beyond() */
     double beyond;           /* what a tile's is, where the library chooses */
     bool by_waves;           /* as measured, see by_waves(); not monotone in m */

@@ -99,7 +99,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
     double high = rl_whole(g->m / (t->a * t->cm)), wide = rl_whole(g->n / (t->b * t->cn));
     double grid_m = high * t->cm, grid_n = wide * t->cn; /* CTAs, of whole clusters */
     double used = usable(g->sm, t->cm * t->cn);
-    if (g->empty_twice && t->persistent && rl_whole(g->m / t->a) < high * t->cm)
+    if (g->hopper && t->persistent && rl_whole(g->m / t->a) < high * t->cm)
         high++;
     double per_sm = t->cm * high * grid_n / used;
     double beyond = larger(g->beyond, t->beyond);
@@ -119,7 +119,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .persistent = t->persistent,
         .known = t->persistent || t->cta.warps > 0,
     };
-    if (g->empty_twice && t->persistent) /* the fullest of a cluster sets its pace */
+    if (g->hopper && t->persistent) /* the fullest of a cluster sets its pace */
         p.load = p.full;
     p.once = g->ramp_s + p.store;
     if (t->cta.warps > 0)

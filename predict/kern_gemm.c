@@ -289,7 +289,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
         g.cluster = rl_has_tcgen05(mc) ? 4 : 2;
         g.read_row = rl_has_tcgen05(mc) ? READ_TCGEN05 : READ_WGMMA;
     }
-    g.empty_twice = !rl_has_tcgen05(mc);
+    g.hopper = rl_gemm_fine(mc->cc) && !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
     g.beyond_s = table ? beyond(mc, &g) : 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;

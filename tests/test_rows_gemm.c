@@ -287,10 +287,10 @@ static void hold(const char *dtype, const struct measured_row *row, size_t n,
     }
 
 /* median, p90, coverage, best row of the worst kernel */
-HOLD(bf16, 0.07, 0.22, 0.85, 0.16)
-HOLD(fp8, 0.07, 0.28, 0.8, 0.28)
-HOLD(fp8_block, 0.07, 0.15, 0.8, 0.12)
-HOLD(nvfp4, 0.06, 0.24, 0.75, 0.08)
-HOLD(w8a8_sq, 0.15, 0.48, 0.8, 0.04)
-HOLD(w8a16, 0.07, 0.12, 0.8, 0.03)
-HOLD(w4a16, 0.07, 0.34, 0.8, 0.02)
+HOLD(bf16, 0.06, 0.18, 0.85, 0.16)
+HOLD(fp8, 0.045, 0.16, 0.85, 0.15)
+HOLD(fp8_block, 0.05, 0.15, 0.8, 0.1)
+HOLD(nvfp4, 0.06, 0.23, 0.75, 0.08)
+HOLD(w8a8_sq, 0.15, 0.3, 0.8, 0.04)
+HOLD(w8a16, 0.09, 0.12, 0.8, 0.03)
+HOLD(w4a16, 0.095, 0.3, 0.8, 0.02)
