@@ -67,7 +67,7 @@ static const double BEYOND = 2.5;
 static struct rl_gemm_tile first_release(const struct call *c)
 {
     bool swap = c->m < UNSWAPPED;
-    struct call as = {c->sm, swap ? c->n : c->m, swap ? c->m : c->n, c->k};
+    struct call as = {c->sm, swap ? c->n : c->m, swap ? c->m : c->n, 0};
     int64_t m = as.m <= 64 ? 64 : 128;
     struct layout best = layout_of(&as, m, 16);
     for (int64_t n = 24; n <= 128; n += 8) {
@@ -107,17 +107,18 @@ static bool fits_sm90(const struct call *c, const struct layout *l)
     return stages >= 4 || (stages == 3 && l->m * l->n >= 128 * 192);
 }
 
-/* Cycles of its L1 and L2 traffic; in whole numbers as there, since ties are common. */
-static int64_t cycles_sm90(const struct call *c, const struct layout *l)
+/* Cycles of its L1 and L2 traffic; rounded down as there, since ties are common. */
+static double cycles_sm90(const struct call *c, const struct layout *l)
 {
     int64_t l2_bw = (int64_t)fmin(64.0 * (double)c->sm, 8e6 / 1.3e3), l1_bw = 128 * c->sm;
     int64_t out = l->m * l->n * 2, tall = l->m > 64 ? l->m : 64;
     int64_t l2 = c->k * (l->m / l->cn + l->n / l->cm) + out;
     int64_t l1 = c->k * (l->m + l->n + tall + l->n) + 2 * out;
-    int64_t l2_cycles = l2 * l->blocks / l2_bw, l1_cycles = l1 * l->blocks / l1_bw;
-    double full = (double)l->blocks / (double)(l->waves * c->sm);
+    double blocks = (double)l->blocks, full = blocks / (double)(l->waves * c->sm);
+    double l2_cycles = floor((double)l2 * blocks / (double)l2_bw);
+    double l1_cycles = floor((double)l1 * blocks / (double)l1_bw);
 
-    return (int64_t)((double)(l1_cycles > l2_cycles ? l1_cycles : l2_cycles) / full);
+    return floor(fmax(l1_cycles, l2_cycles) / full);
 }
 
 /* Large tiles that share nothing, as they do in a single wave, multiply four times as
@@ -130,8 +131,8 @@ static const int64_t LARGE = (int64_t)128 * 192;
 static struct rl_gemm_tile sm90(const struct call *c)
 {
     static const int rows[] = {64, 128, 16, 32, 256};
-    struct layout best = {0};
-    int64_t least = INT64_MAX;
+    struct layout best = layout_of(c, 64, 16); /* where nothing fits: k of 6 million */
+    double least = INFINITY;
 
     for (int share = 0; share < 3; share++) /* nothing, X, W */
         for (int i = 0; i < 5; i++)
@@ -141,7 +142,7 @@ static struct rl_gemm_tile sm90(const struct call *c)
                 l.cm = share == 2 ? 2 : 1;
                 if ((rows[i] < 64 && c->m > rows[i]) || !fits_sm90(c, &l))
                     continue;
-                int64_t cycles = cycles_sm90(c, &l);
+                double cycles = cycles_sm90(c, &l);
                 if (cycles < least) {
                     least = cycles;
                     best = l;
@@ -184,27 +185,33 @@ static void offer_sm100(const struct call *c, int64_t m, int64_t n, int64_t cm,
         *best = l;
 }
 
+/* Twice the side that MMAs take as theirs and the scales have to fit the 512 columns of
+ * tensor memory. */
+enum { WIDEST = 224, TALLEST = 240 };
+
 static struct rl_gemm_tile sm100(const struct call *c)
 {
-    int64_t rows = c->m <= 32   ? 32
-                   : c->m <= 64 ? 64
-                                : 128,
-            wide = c->k <= 256 ? 128 : 256;
+    int64_t rows = c->m <= 32 ? 32 : c->m <= 64 ? 64 : 128;
+    int64_t wide = c->k <= 256 ? 128 : WIDEST;
     struct layout best = {0};
 
     for (int64_t share = 1; share <= 2; share++) {
         for (int64_t n = 16; n <= wide; n += n < 32 ? 16 : 32)
             offer_sm100(c, rows, n, share, 1, &best);
-        for (int64_t m = 16; m <= 256; m += 16) /* operands swapped */
+        for (int64_t m = 16; m <= TALLEST; m += 16) /* operands swapped */
             offer_sm100(c, m, 128, 1, share, &best);
     }
     return tile_of(&best);
 }
 
+static int64_t count(double x)
+{
+    return (int64_t)ceil(fmin(fmax(x, 1), 1e8)); /* a product of two fits */
+}
+
 static struct call call_of(double sm, double m, double n, double k)
 {
-    return (struct call){(int64_t)ceil(sm), (int64_t)ceil(m), (int64_t)ceil(n),
-                         (int64_t)ceil(k)};
+    return (struct call){count(sm), count(m), count(n), count(k)};
 }
 
 struct rl_gemm_tile rl_gemm_deep(int cc, double sm, double m, double n, double k)

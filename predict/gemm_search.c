@@ -34,7 +34,7 @@ struct part {
     double used;     /* share of the SMs that its clusters fill */
     double least;    /* cube of seconds: no split is faster */
     bool persistent;
-    bool known; /* the tile is the only one */
+    bool known; /* of a dispatch table */
 };
 
 /* Bytes of one k that a CTA reads from L2 itself; its neighbours in the cluster give it

@@ -1,5 +1,6 @@
-/* Tile menus of GEMM libraries.  cuBLAS and DeepGEMM choose by an estimate that
- * nobody publishes: they get a menu, and the kernel model takes the best.  The
+/* Tile menus of GEMM libraries.  cuBLAS chooses by an estimate that nobody
+ * publishes: it gets a menu, and the kernel model takes the best (DeepGEMM's
+ * choice is public: gemm_deep.c).  The
  * fp8 kernels of vLLM and sgl-kernel are chosen by a table over m and n:
  *
  *   vLLM csrc/quantization/w8a8/cutlass: scaled_mm_c2x_sm89_fp8_dispatch.cuh,

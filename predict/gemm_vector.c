@@ -39,7 +39,9 @@ static const double MOST_ROWS = 8;          /* that linear.py sends here */
 
 bool rl_gemm_on_vector(const struct rl_gemm *g, const struct rl_machine *mc)
 {
-    return g->stack->vector && g->m <= MOST_ROWS && (mc->cc == 89 || mc->cc / 10 == 12);
+    bool fp8 = g->wb >= 1 && g->wb <= 1; /* without scales */
+    bool part = mc->cc == 89 || mc->cc / 10 == 12;
+    return g->stack->vector && fp8 && part && g->m <= MOST_ROWS;
 }
 
 void rl_gemm_vector(const struct rl_gemm *g, const struct rl_machine *mc, double k,

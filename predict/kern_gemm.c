@@ -233,11 +233,12 @@ static double dropped(const struct rl_gemm *g, const struct rl_machine *mc,
 
 /* The best of the n tiles, its clock dropped where it is long. */
 static void on_tensor(const struct rl_gemm *g, const struct rl_machine *mc,
-                      const struct rl_gemm_tile *tile, int n, struct rl_gemm_best *best)
+                      const struct rl_gemm_tile *tile, int n, double k,
+                      struct rl_gemm_best *best)
 {
     enum rl_gemm_menu menu = g->stack->menu;
     bool large =
-        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g->wb, g->m, g->n, g->k);
+        menu == RL_GEMM_SPLIT && rl_gemm_large(mc->cc, mc->sm, g->wb, g->m, g->n, k);
 
     rl_gemm_search(g, tile, large ? RL_GEMM_NLARGE : n, !large && rl_gemm_splits_k(g, mc),
                    best);
@@ -299,7 +300,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     if (rl_gemm_on_vector(&g, mc))
         rl_gemm_vector(&g, mc, k, &best);
     else
-        on_tensor(&g, mc, tile, n, &best);
+        on_tensor(&g, mc, tile, n, k, &best);
     double t = best.seconds;
     double start = rl_gemm_start(&g, best.per_sm);
     t += c[RL_G_FIXED] * RL_GEMM_US + start + rl_gemm_small_more(&g, mc, k);

@@ -54,10 +54,11 @@ Test(gemm_deep, of_2026_on_hopper)
 Test(gemm_deep, of_2026_on_blackwell)
 {
     static const struct want w[] = {
-        {1, 4096, 4096, 16, 128, 1, 2},     {33, 4096, 7168, 16, 128, 1, 2},
-        {128, 7168, 2048, 64, 128, 1, 2},   {256, 256, 256, 128, 16, 2, 1},
-        {4096, 7168, 2048, 128, 224, 2, 1}, {3841, 128, 3584, 128, 32, 1, 1},
-        {8, 64, 128, 32, 16, 1, 1},         {32768, 65536, 128, 256, 128, 1, 2},
+        {1, 4096, 4096, 16, 128, 1, 2},      {33, 4096, 7168, 16, 128, 1, 2},
+        {128, 7168, 2048, 64, 128, 1, 2},    {256, 256, 256, 128, 16, 2, 1},
+        {4096, 7168, 2048, 128, 224, 2, 1},  {3841, 128, 3584, 128, 32, 1, 1},
+        {8, 64, 128, 32, 16, 1, 1},          {32768, 65536, 128, 240, 128, 1, 2},
+        {2304, 10240, 4096, 224, 128, 1, 2}, {193, 16384, 768, 128, 224, 2, 1},
         {65, 96, 512, 128, 16, 1, 1},
     };
 
@@ -75,6 +76,23 @@ Test(gemm_deep, block_fp8_of_tensorrt_llm)
 
     expect_tiles(rl_gemm_trt_block, 89, 142, ada);
     expect_tiles(rl_gemm_trt_block, 120, 188, blackwell);
+}
+
+/* Where W's scales leave no room in shared memory, and sizes beyond any model. */
+Test(gemm_deep, absurd_sizes_have_a_tile)
+{
+    static const double sizes[] = {1, 1e4, 7e6, 1e12};
+
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            for (int cc = 90; cc <= 100; cc += 10) {
+                struct rl_gemm_tile t =
+                    rl_gemm_deep(cc, 132, sizes[i], sizes[i], sizes[j]);
+                struct rl_gemm_tile own =
+                    rl_gemm_trt_block(cc, 132, sizes[i], sizes[i], sizes[j]);
+                cr_expect(t.a >= 16 && t.b >= 16 && own.a >= 16 && own.b >= 16, "%g %g",
+                          sizes[i], sizes[j]);
+            }
 }
 
 /* One wave of large tiles alone: 193 x 12288 x 5120 of H100 106 us, 192 rows less. */

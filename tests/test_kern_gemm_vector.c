@@ -33,6 +33,9 @@ Test(kern_gemm_vector, up_to_8_rows_where_linear_py_says_so)
         cr_expect_leq(fp8(&m, 8, 12288, 768), fp8(&m, 9, 12288, 768), "sm_%d", others[i]);
     }
     struct rl_machine ada = machine(89);
+    static const double eight[] = {8, 12288, 768}, nine[] = {9, 12288, 768};
+    cr_expect_leq(seconds_of(RL_DT_FP8_BLOCK, &ada, TRTLLM_FP8, "fixed", 2.8, eight),
+                  seconds_of(RL_DT_FP8_BLOCK, &ada, TRTLLM_FP8, "fixed", 2.8, nine));
     cr_expect_leq(bf16(&ada, 8, 12288, 768), bf16(&ada, 9, 12288, 768));
     cr_expect_leq(seconds(&ada, VLLM, "fixed", 2.8, (double[]){8, 12288, 768}),
                   seconds(&ada, VLLM, "fixed", 2.8, (double[]){9, 12288, 768}));
