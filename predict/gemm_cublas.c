@@ -12,8 +12,8 @@ static const double SMALL_MORE_S = 1e-6; /* on sm_80 */
 static const double MMA_PARTS = 32;      /* see gemm_search.c */
 static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
 /* A row beyond m costs L2 as much as one that is read where cuBLAS loads it by TMA on
- * tcgen05 parts (gemm_deep.c has DeepGEMM's). 1 to 3 give left-out shapes of B200's three
- * stacks the same; columns beyond n and wgmma parts show none. */
+ * tcgen05 parts (gemm_deep.c has DeepGEMM's). 1 to 2 fit left-out shapes of B200's three
+ * stacks alike, 0.5 and 3 a little worse; columns beyond n and wgmma parts show none. */
 static const double TMA_BEYOND = 1;
 
 /* On tcgen05 parts cuBLAS's steps of k last twice as long up to 8 rows where k is no
@@ -69,11 +69,11 @@ static const struct {
                {80, INFINITY, 900, 450}};
 
 /* With the mma.sync kernels of sm_86 to sm_89 and of sm_120 on, whatever the memory,
- * cuBLAS takes one CTA per tile for small products, and everywhere where k is short for
- * as many tiles: the same limits in three stacks on sm_89, sm_120 and, with k up to 768,
- * on sm_80 (measured), none on sm_90 and sm_100.  Turing has no limit here.  Within a
- * model (warm 0) whole runs do not show it (docs/calibration.md), and more rows would
- * come out faster. */
+ * cuBLAS takes one CTA per tile for small products, and there and on sm_80 where k is
+ * short for as many tiles: the same limits in three stacks on each (measured; on sm_80
+ * 768 is whole and 1024 split), none on sm_90 and sm_100.  Turing has no limit here.
+ * Within a model (warm 0) whole runs do not show it (docs/calibration.md), and more rows
+ * would come out faster. */
 bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc)
 {
     if (g->stack->menu != RL_GEMM_SPLIT)

@@ -59,9 +59,9 @@ static struct rl_gemm_tile tile_of(const struct layout *l)
  */
 enum { UNSWAPPED = 32, SHARING = 1024 };
 /* A row of its tile beyond m costs L2 more than one that is read: TMA's filling of what
- * is out of bounds (1, 2, 3 and 5 give left-out shapes 3.9, 3.6, 3.8 and 4.2 %, 0 4.2;
- * DeepGEMM's later sources call it "TMA L2 OOB bound").  Of other libraries only cuBLAS
- * on tcgen05 shows it. */
+ * is out of bounds (from one start 1, 2, 3 and 5 give left-out shapes 3.9, 3.6, 3.8
+ * and 4.2 %, 0 4.2; DeepGEMM's later sources call it "TMA L2 OOB bound").  Of other
+ * libraries only cuBLAS on tcgen05 shows it. */
 static const double BEYOND = 2.5;
 
 static struct rl_gemm_tile first_release(const struct call *c)
@@ -121,7 +121,7 @@ static double cycles_sm90(const struct call *c, const struct layout *l)
     return floor(fmax(l1_cycles, l2_cycles) / full);
 }
 
-/* Large tiles that share nothing, as they do in a single wave, multiply four times as
+/* Large tiles that share nothing, as in a single wave, multiply four times as
  * long (256 x 12288 x 3072 of H100 70 us and 193 x 12288 x 5120 106, but 192 x 12288 x
  * 4096, in another tile, 40); why, is not known.  3 and 5 times fit left-out shapes as
  * well or a little worse. */

@@ -1,6 +1,7 @@
-/* GEMM of up to eight rows on CUDA cores, as TensorRT-LLM does it in fp8 on sm_89 and
- * sm_120 in place of cuBLAS (tensorrt_llm/_torch/modules/linear.py: enable_cuda_core,
- * cuda_scaled_mm; kernels/weightOnlyBatchedGemv/cudaCoreGemm.cu).
+/* GEMM of up to eight rows on CUDA cores, as TensorRT-LLM does it in fp8 on sm_89 in
+ * place of cuBLAS (tensorrt_llm/_torch/modules/linear.py: enable_cuda_core,
+ * cuda_scaled_mm; kernels/weightOnlyBatchedGemv/cudaCoreGemm.cu) and, by its rows, on
+ * sm_120.
  *
  * A CTA of four warps has all rows of two columns.  A warp takes 512 of k at a time: it
  * widens both columns and each row to fp32 and multiplies; in the end each of the four
@@ -35,7 +36,7 @@ static const double OVERLAP_S = 1e-6;     /* 0.5 to 1.5 do alike */
 static const double COLUMNS = 2, WARPS = 4; /* of a CTA */
 static const double LOADED = 512;           /* of k by a warp: 32 lanes, 16 bytes each */
 static const double SCHEDULERS = 4;         /* of an SM */
-static const double MOST_ROWS = 8;          /* that linear.py sends here */
+static const double MOST_ROWS = 8;          /* that come here */
 
 bool rl_gemm_on_vector(const struct rl_gemm *g, const struct rl_machine *mc)
 {

@@ -16,7 +16,7 @@ static double beyond_least(const struct rl_machine *m, double rows, double cols,
 }
 
 /* Up to 8 rows, and there alone: 8 x 12288 x 768 of L40S 27.6 us, 9 rows 14. */
-Test(kern_gemm_vector, up_to_8_rows_where_linear_py_says_so)
+Test(kern_gemm_vector, up_to_8_rows_on_sm_89_and_sm_120)
 {
     static const int parts[] = {89, 120, 121}, others[] = {80, 86, 90, 100};
 
