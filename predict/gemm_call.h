@@ -68,8 +68,8 @@ struct rl_gemm {
     double first;            /* share of k that the pipeline holds */
     double read_row;         /* multiply-adds in the time of one row, see work_of() */
     int cluster;             /* CTAs of one that the library chose; 0: see the tile */
-    bool hopper;             /* see part_of */
-    double beyond_s;         /* of a CTA's row beyond m, see beyond() */
+    bool hopper;             /* a wgmma part */
+    double held_s;           /* of a CTA's row beyond m, see held_up() */
     double beyond;           /* what a tile's is, where the library chooses */
     bool by_waves;           /* as measured, see by_waves(); not monotone in m */
     double split_ctas;       /* no split beyond so many CTAs per SM */
@@ -116,8 +116,8 @@ static inline double rl_whole(double x)
 }
 
 /* Sets the seconds of DRAM and the shares that L2 does not hold; x_bytes: of an
- * element of X before it is quantised, 0 for none; tile: the only one, NULL where the
- * library chooses. */
+ * element of X before it is quantised, 0 for none; tile: of a dispatch table, else NULL.
+ */
 void rl_gemm_dram(struct rl_gemm *g, const struct rl_machine *mc, double k,
                   double x_bytes, const struct rl_gemm_tile *tile);
 

@@ -16,6 +16,17 @@ static const double L2_IDLE = 0.6, L2_ROWS = 1.6; /* see reading() */
  * stacks alike, 0.5 and 3 a little worse; columns beyond n and wgmma parts show none. */
 static const double TMA_BEYOND = 1;
 
+static bool is_cublas(const struct rl_gemm *g)
+{
+    return g->stack->menu == RL_GEMM_SPLIT;
+}
+
+/* Weights narrower than X take that menu too, but the kernels are not cuBLAS's. */
+static bool is_packed(const struct rl_gemm *g)
+{
+    return g->wb < g->xb;
+}
+
 /* On tcgen05 parts cuBLAS's steps of k last twice as long up to 8 rows where k is no
  * longer than n and tiles of 64 columns do not fill half of the SMs (B200, three stacks:
  * 4 x 3584 x 2048 6.7 us, 14 x 3584 x 2048 4.4; 7 x 3072 x 1536 5.2; 6 x 1536 x 2560 4.95
@@ -24,9 +35,9 @@ static const double TMA_BEYOND = 1;
 double rl_gemm_step_times(const struct rl_gemm *g, const struct rl_machine *mc)
 {
     bool few = g->m <= 8 && g->k <= g->n && g->n <= 64 * mc->sm / 2;
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT && !g->stack->alone;
+    bool shown = is_cublas(g) && !g->stack->alone && rl_has_tcgen05(mc) && mc->warm > 0;
 
-    return cublas && rl_has_tcgen05(mc) && mc->warm > 0 && few ? 2 : 1;
+    return shown && few ? 2 : 1;
 }
 
 /* How fast cuBLAS's mma.sync kernels read L2, as three stacks' rows show it: those of
@@ -47,7 +58,7 @@ static void reading(struct rl_gemm *g, const struct rl_machine *mc)
 
 void rl_gemm_cublas(struct rl_gemm *g, const struct rl_machine *mc, double k)
 {
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT;
+    bool cublas = is_cublas(g);
 
     g->l2_idle = g->l2_rows = 1;
     g->most_parts = rl_gemm_fine(mc->cc) || g->wb < 2 ? INFINITY : MMA_PARTS;
@@ -76,11 +87,10 @@ static const struct {
  * would come out faster. */
 bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc)
 {
-    if (g->stack->menu != RL_GEMM_SPLIT)
+    if (!is_cublas(g))
         return false;
-    bool packed = g->wb < g->xb; /* not cuBLAS's */
     if (mc->warm <= 0 || mc->cc < 80 || rl_gemm_fine(mc->cc) || g->m == 1 ||
-        (mc->cc == 80 && packed))
+        (mc->cc == 80 && is_packed(g)))
         return true; /* one row: a GEMV kernel */
     double tiles = rl_whole(g->m / 64) * rl_whole(g->n / 64);
     int i = 0;
@@ -98,8 +108,7 @@ bool rl_gemm_splits_k(const struct rl_gemm *g, const struct rl_machine *mc)
 double rl_gemm_small_more(const struct rl_gemm *g, const struct rl_machine *mc, double k)
 {
     bool small = fmin(g->m, g->n) > 16 && g->m * g->n * k < SMALL;
-    bool cublas = g->stack->menu == RL_GEMM_SPLIT && g->wb >= g->xb;
-    bool measured = mc->cc == 80 && mc->warm > 0;
+    bool shown = is_cublas(g) && !is_packed(g) && mc->cc == 80 && mc->warm > 0;
 
-    return small && cublas && measured ? SMALL_MORE_S : 0;
+    return shown && small ? SMALL_MORE_S : 0;
 }

@@ -36,14 +36,15 @@ static int64_t parts(int64_t all, int64_t each)
     return (all + each - 1) / each;
 }
 
-static struct layout layout_of(const struct call *c, int64_t m, int64_t n)
+static struct layout layout_of(const struct call *c, int64_t m, int64_t n, int64_t cm,
+                               int64_t cn)
 {
     int64_t blocks = parts(c->m, m) * parts(c->n, n), rest = blocks % c->sm;
 
     return (struct layout){.m = m,
                            .n = n,
-                           .cm = 1,
-                           .cn = 1,
+                           .cm = cm,
+                           .cn = cn,
                            .blocks = blocks,
                            .waves = parts(blocks, c->sm),
                            .last = rest ? rest : c->sm};
@@ -69,9 +70,9 @@ static struct rl_gemm_tile first_release(const struct call *c)
     bool swap = c->m < UNSWAPPED;
     struct call as = {c->sm, swap ? c->n : c->m, swap ? c->m : c->n, 0};
     int64_t m = as.m <= 64 ? 64 : 128;
-    struct layout best = layout_of(&as, m, 16);
+    struct layout best = layout_of(&as, m, 16, 1, 1);
     for (int64_t n = 24; n <= 128; n += 8) {
-        struct layout l = layout_of(&as, m, n);
+        struct layout l = layout_of(&as, m, n, 1, 1);
         if (l.waves < best.waves || (l.waves == best.waves && l.last > best.last))
             best = l;
     }
@@ -131,15 +132,15 @@ static const int64_t LARGE = (int64_t)128 * 192;
 static struct rl_gemm_tile sm90(const struct call *c)
 {
     static const int rows[] = {64, 128, 16, 32, 256};
-    struct layout best = layout_of(c, 64, 16); /* where nothing fits: k of 6 million */
+    struct layout best =
+        layout_of(c, 64, 16, 1, 1); /* where nothing fits: k of 6 million */
     double least = INFINITY;
 
     for (int share = 0; share < 3; share++) /* nothing, X, W */
         for (int i = 0; i < 5; i++)
             for (int64_t n = 16; n <= 192; n += 16) {
-                struct layout l = layout_of(c, rows[i], n);
-                l.cn = share == 1 ? 2 : 1;
-                l.cm = share == 2 ? 2 : 1;
+                struct layout l =
+                    layout_of(c, rows[i], n, share == 2 ? 2 : 1, share == 1 ? 2 : 1);
                 if ((rows[i] < 64 && c->m > rows[i]) || !fits_sm90(c, &l))
                     continue;
                 double cycles = cycles_sm90(c, &l);
@@ -175,10 +176,8 @@ static bool better_sm100(const struct layout *a, const struct layout *b)
 static void offer_sm100(const struct call *c, int64_t m, int64_t n, int64_t cm,
                         int64_t cn, struct layout *best)
 {
-    struct layout l = layout_of(c, m, n);
+    struct layout l = layout_of(c, m, n, cm, cn);
 
-    l.cm = cm;
-    l.cn = cn;
     if (parts(c->m, m) % cm || parts(c->n, n) % cn)
         return;
     if (best->m == 0 || better_sm100(&l, best))

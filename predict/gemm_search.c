@@ -30,7 +30,7 @@ struct part {
     double store;    /* s of one CTA: its output */
     double once;     /* s per wave */
     double few;      /* s of the DRAM traffic that so few CTAs ask for */
-    double beyond;   /* s of all CTAs: rows that lie beyond m */
+    double held;     /* s that rows beyond m hold up all CTAs */
     double used;     /* share of the SMs that its clusters fill */
     double least;    /* cube of seconds: no split is faster */
     bool persistent;
@@ -114,7 +114,7 @@ static struct part part_of(const struct rl_gemm *g, const struct rl_gemm_tile *t
         .resident = 1,
         .store = g->epilogue_s * RL_GEMM_OUT * rows * cols,
         .few = g->few_s / per_sm,
-        .beyond = g->beyond_s * grid_n * (high * t->a - g->m),
+        .held = g->held_s * grid_n * (high * t->a - g->m),
         .used = used / g->sm,
         .persistent = t->persistent,
         .known = t->persistent || t->cta.warps > 0,
@@ -169,7 +169,7 @@ static double chain_of(const struct rl_gemm *g, const struct part *p, double per
 
 /* Cube of the seconds of DRAM's traffic, and few where CTAs ask for too little of it; a
  * persistent kernel's last loads come after everybody's. */
-static double memory_of(const struct part *p, double dram, double few)
+static double memory3(const struct part *p, double dram, double few)
 {
     return p->persistent ? rl_cube(dram + few) : rl_cube(dram) + rl_cube(few);
 }
@@ -179,7 +179,7 @@ static double memory_of(const struct part *p, double dram, double few)
 static double traffic3(const struct part *p, double per, double dram, double few)
 {
     if (p->persistent || per <= p->resident)
-        return memory_of(p, dram, few);
+        return memory3(p, dram, few);
     double waves = per / p->resident, before = dram * (rl_whole(waves) - 1) / waves;
     return rl_cube(before + rl_cbrt(rl_cube(dram - before) + rl_cube(few)));
 }
@@ -198,9 +198,9 @@ static double by_waves(const struct rl_gemm *g, const struct part *p, double sha
     double after = larger(0, tensor - before);
     double a = rl_cube(before) + rl_cube(l2_of(g, p, whole, whole, share)) +
                rl_cube(chain_of(g, p, whole, share)) +
-               memory_of(p, dram * first, few * first) - rl_cube(both * first);
+               memory3(p, dram * first, few * first) - rl_cube(both * first);
     double b = rl_cube(after) + rl_cube(l2_of(g, p, rest, 1, share)) +
-               rl_cube(chain_of(g, p, rest, share)) + memory_of(p, dram * last, few) -
+               rl_cube(chain_of(g, p, rest, share)) + memory3(p, dram * last, few) -
                rl_cube(both * last);
 
     return rl_cube(rl_cbrt(a) + rl_cbrt(b));
@@ -224,7 +224,7 @@ static double try_split(const struct rl_gemm *g, const struct part *p, double sp
     double stored = per * p->store, both = stored < g->out_s ? stored : g->out_s;
     double all = out->core3 + traffic3(p, per, dram, p->few * share) - rl_cube(both);
 
-    all = larger(all, rl_cube(p->beyond));
+    all = larger(all, rl_cube(p->held));
     if (!g->by_waves || !p->known || per <= 1 || rl_whole(per) - per < 1e-6)
         return all;
     return larger(all, by_waves(g, p, share, out->tensor, dram, both));

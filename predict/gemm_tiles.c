@@ -1,7 +1,7 @@
-/* Tile menus of GEMM libraries.  cuBLAS chooses by an estimate that nobody
- * publishes: it gets a menu, and the kernel model takes the best (DeepGEMM's
- * choice is public: gemm_deep.c).  The
- * fp8 kernels of vLLM and sgl-kernel are chosen by a table over m and n:
+/* Tile menus of GEMM libraries.  cuBLAS chooses by an estimate that nobody publishes:
+ * it gets a menu, and the kernel model takes the best (DeepGEMM's choice is public:
+ * gemm_deep.c).  The fp8 kernels of vLLM and sgl-kernel are chosen by a table over m and
+ * n:
  *
  *   vLLM csrc/quantization/w8a8/cutlass: scaled_mm_c2x_sm89_fp8_dispatch.cuh,
  *     c3x/scaled_mm_{sm90,sm100,sm120}_fp8_dispatch.cuh
@@ -145,9 +145,12 @@ bool rl_gemm_fine(int cc)
  * 256 x 128; in fp8 from 2048 on). */
 static const double ADA_LARGE_K = 1000;
 
-static bool no_large(int cc, double k)
+/* Up to which k it keeps to large tiles on sm_120. */
+static const double SM120_LARGE_K = 2100;
+
+static bool is_ada(int cc)
 {
-    return cc > 80 && cc < 90 && k < ADA_LARGE_K;
+    return cc > 80 && cc < 90;
 }
 
 /* As three stacks' rows show it: 1024 x 3584 x 3072 takes two whole waves of 256 x 128
@@ -159,9 +162,12 @@ static bool no_large(int cc, double k)
  * other makers' libraries (cc 0) are not cuBLAS. */
 bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k)
 {
-    bool ada = cc > 80 && cc < 90 && bytes >= 2;
+    bool ada = is_ada(cc) && bytes >= 2;
     double from_k = bytes < 2 ? 300 : ada ? ADA_LARGE_K : cc >= 120 ? 32 : 0;
-    double to_k = cc >= 120 ? 2100 : ada ? 12000 : cc >= 70 && cc <= 80 ? 6600 : 0;
+    double to_k = cc >= 120              ? SM120_LARGE_K
+                  : ada                  ? 12000
+                  : cc >= 70 && cc <= 80 ? 6600
+                                         : 0;
     double tall = ceil(m / 256) * ceil(n / 128), wide = ceil(m / 128) * ceil(n / 256);
 
     return m > 64 && k > from_k && k <= to_k && fmin(tall, wide) > sm;
@@ -172,7 +178,7 @@ bool rl_gemm_large(int cc, double sm, double bytes, double m, double n, double k
  * most of all at k of 4096 to 8192; at k of 256 to 2048 it has it, and so has fp8. */
 bool rl_gemm_no_square(int cc, double bytes, double k)
 {
-    return cc >= 120 && bytes >= 2 && k > 2100;
+    return cc >= 120 && bytes >= 2 && k > SM120_LARGE_K;
 }
 
 const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double m,
@@ -186,7 +192,7 @@ const struct rl_gemm_tile *rl_gemm_tiles(enum rl_gemm_menu which, int cc, double
         *n = 1;
         return &square;
     }
-    bool small = which == RL_GEMM_SPLIT && no_large(cc, k);
+    bool small = which == RL_GEMM_SPLIT && is_ada(cc) && k < ADA_LARGE_K;
     int first = small ? RL_GEMM_NLARGE : 0; /* the large ones come first */
     *n = (rl_gemm_fine(cc) ? NMENU : NCOARSE) - first;
     return menu + first;

@@ -51,12 +51,13 @@ void rl_gemm_vector(const struct rl_gemm *g, const struct rl_machine *mc, double
     double ctas = g->n / COLUMNS, steps = rl_whole(k / LOADED);
     double each = steps * STEP * (g->m + 1) + WARPS * SUM * g->m;
     double chain = WAIT_S * rl_whole(steps / WARPS);
-    double launch = mc->cc >= 120 ? LAUNCH_S * ctas : 0;
+    bool blackwell = mc->cc >= 120;
+    double launch = blackwell ? LAUNCH_S * ctas : 0;
     double dram = g->dram_s * g->c[RL_G_DRAM] / DRAM;
 
     best->per_sm = ctas * g->per_sm;
     best->tensor = best->per_sm * each / (SCHEDULERS * mc->clock_hz);
     double all3 =
         rl_cube(best->tensor) + rl_cube(chain) + rl_cube(dram) + rl_cube(launch);
-    best->seconds = fmax(0, rl_cbrt(all3) - (mc->cc >= 90 ? OVERLAP_S : 0));
+    best->seconds = fmax(0, rl_cbrt(all3) - (blackwell ? OVERLAP_S : 0));
 }

@@ -147,7 +147,7 @@ static const double PORT = 64, PORT_TMA = 128;
  * Blackwell: MMAs of less than 128 columns are bound by it), and the same in fp8.  On
  * wgmma that would be 16: fitted, why is not known. */
 static const double READ_TCGEN05 = 64, READ_WGMMA = 48;
-static const double BEYOND_S = 0.14e-9, BEYOND_K = 20000; /* see beyond() */
+static const double HELD_S = 0.14e-9, HELD_K = 20000; /* see held_up() */
 
 static bool quantises(const struct rl_dtype_info *dt)
 {
@@ -162,10 +162,10 @@ static bool quantises(const struct rl_dtype_info *dt)
  * as measured; where rows lie 51,200 bytes apart they cost nothing.  What it is, is not
  * known; wgmma and tcgen05 parts show none of it.  It makes more rows faster, so it is
  * left out within a model. */
-static double beyond(const struct rl_machine *mc, const struct rl_gemm *g)
+static double held_up(const struct rl_machine *mc, const struct rl_gemm *g)
 {
-    bool held = mc->warm > 0 && mc->cc >= 120 && g->k <= BEYOND_K;
-    return held ? BEYOND_S * g->k / PIPELINE : 0;
+    bool held = mc->warm > 0 && mc->cc >= 120 && g->k <= HELD_K;
+    return held ? HELD_S * g->k / PIPELINE : 0;
 }
 
 static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
@@ -181,8 +181,7 @@ static void prepare(struct rl_gemm *g, const struct rl_machine *mc,
     double port = rl_gemm_fine(mc->cc) ? PORT_TMA : PORT;
     g->port = c[RL_G_L2] * mc->l2_bw / (mc->sm * port * mc->clock_hz);
     g->epilogue_s = c[RL_G_EPILOGUE] * mc->sm / mc->l2_bw;
-    bool wgmma =
-        rl_gemm_fine(mc->cc) && !rl_has_tcgen05(mc) && g->stack->menu == RL_GEMM_SPLIT;
+    bool wgmma = g->hopper && g->stack->menu == RL_GEMM_SPLIT;
     double filled = wgmma ? g->k / (g->k + PIPELINE) : fmin(1, g->k / PIPELINE);
     g->ramp_s = c[RL_G_RAMP] * RL_GEMM_US * filled; /* wgmma: fits H100's stacks better */
     g->chain_s = g->k * c[RL_G_CHAIN] * RL_GEMM_US / 1024 * rl_gemm_step_times(g, mc);
@@ -292,7 +291,7 @@ double rl_kern_gemm_time(const double *p, const struct rl_machine *mc, const dou
     }
     g.hopper = rl_gemm_fine(mc->cc) && !rl_has_tcgen05(mc);
     g.by_waves = mc->warm > 0;
-    g.beyond_s = table ? beyond(mc, &g) : 0;
+    g.held_s = table ? held_up(mc, &g) : 0;
     g.split_ctas = rl_gemm_fine(mc->cc) ? 4 : 8;
     prepare(&g, mc, dt);
     rl_gemm_cublas(&g, mc, k);

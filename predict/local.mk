@@ -52,8 +52,8 @@ librl_la_SOURCES += \
 	predict/gemm_memory.c \
 	predict/gemm_search.c \
 	predict/gemm_tiles.c \
-	predict/gemm_vector.c \
 	predict/gemm_tiles.h \
+	predict/gemm_vector.c \
 	predict/graph.c \
 	predict/graph.h \
 	predict/interval.c \
